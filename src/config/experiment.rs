@@ -1,0 +1,292 @@
+//! The resolved experiment: every default written out, every check done.
+//!
+//! This is the only configuration type that the floors below see. It is plain data: it does not
+//! know how it was written (that is [`super::file`]), where a value came from, or what a tensor is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// Name of the record below the results directory, e.g. `faces/fine_tuning`.
+    pub name: String,
+    pub backend: Backend,
+    /// One run a seed. Never empty, without repetition.
+    pub seeds: Vec<u64>,
+    /// Complete passes over the training file; at least 1.
+    pub epochs: usize,
+    /// Samples a step; at least 1. The last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// File whose layers are imported; absent: from scratch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_model: Option<PathBuf>,
+    /// Where a copy of the trained model goes, beside the one in the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_path: Option<PathBuf>,
+    pub learning_rate_multiplier: Multipliers,
+    pub data: Data,
+    pub preprocessing: Preprocessing,
+    pub model: Model,
+    pub loss: Loss,
+    pub optimizer: Optimizer,
+    pub schedule: Schedule,
+    pub source: Source,
+    pub evaluation: Evaluation,
+    pub checkpoint: Checkpoint,
+}
+
+/// Where the arithmetic is done. Written `cpu`, `ndarray`, `wgpu`, `cuda` or `cuda:1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Backend {
+    Cpu,
+    Ndarray,
+    Wgpu,
+    Cuda(usize),
+}
+
+/// Factors on the base learning rate, by layer. The more specific entry wins:
+/// exact name over pattern (`*`, `?`) over `imported` over `default`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Multipliers {
+    /// Every layer that nothing else names.
+    pub default: f64,
+    /// Layers whose parameters came from the source model.
+    pub imported: f64,
+    /// Layer names, or patterns of them.
+    #[serde(flatten)]
+    pub layers: BTreeMap<String, f64>,
+}
+
+/// The training and the test file, or the drawn task that makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// Directory that relative `train` and `test` are looked up in, and drawn tasks are written to.
+    pub root: PathBuf,
+    #[serde(flatten)]
+    pub files: DataFiles,
+    /// A new order of the training samples each epoch.
+    pub shuffle: bool,
+}
+
+/// Either two HDF5 files in neon's layout, or a task that graft draws.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DataFiles {
+    Files {
+        train: PathBuf,
+        test: PathBuf,
+    },
+    /// `builtin` names a task of `data::drawn`; `draw_seed` seeds its images.
+    Drawn {
+        builtin: String,
+        draw_seed: u64,
+    },
+}
+
+/// What happens to a pixel: `(value - mean) * scale`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    pub mean: Mean,
+    pub scale: f64,
+}
+
+/// Which mean is subtracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mean {
+    /// The training file's, from the training and the test images alike.
+    Train,
+    /// Each file's own, as neon does.
+    Own,
+    /// None.
+    None,
+}
+
+/// The target model, before the data say how large its input is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    #[serde(flatten)]
+    pub body: Body,
+    /// Number of categories; absent: as many as the training file declares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// Initial weights of convolutions and linear layers that name no initializer of their own.
+    pub initializer: Initializer,
+    /// Initial biases.
+    pub bias_initializer: Initializer,
+}
+
+/// A named architecture, or layers one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Body {
+    Architecture {
+        architecture: Architecture,
+        /// Channels of the five blocks.
+        widths: Vec<usize>,
+        /// Widths of the linear layers between the last block and the classifier.
+        head: Vec<usize>,
+        /// Their names; as many as `head`.
+        head_names: Vec<String>,
+        /// Name of the last linear layer.
+        classifier: String,
+        /// Probability of dropping an output of a head layer; 0: no dropout layers.
+        dropout: f64,
+    },
+    Layers {
+        layers: Vec<NamedLayer>,
+    },
+}
+
+/// The architectures that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    Vgg11,
+    Vgg13,
+    Vgg16,
+    Vgg19,
+}
+
+/// One entry of `[[model.layers]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedLayer {
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: LayerKind,
+}
+
+/// What a layer does, as `type = "…"` says; sizes of its input follow from the layer before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LayerKind {
+    /// Cross-correlation with `channels` square filters, without bias.
+    Convolution {
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        initializer: Option<Initializer>,
+    },
+    /// One value a channel (or feature) is added.
+    Bias {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        initializer: Option<Initializer>,
+    },
+    Relu,
+    MaxPooling {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    AveragePooling {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    /// Drops with this probability in training, inverted (kept values are divided by 1 - rate).
+    Dropout {
+        rate: f64,
+    },
+    /// Matrix product without bias; a 4-D input is flattened in (channel, row, column) order.
+    /// `features` absent: the number of classes.
+    Linear {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        features: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        initializer: Option<Initializer>,
+    },
+    BatchNorm {
+        epsilon: f64,
+        momentum: f64,
+    },
+    /// Only as the last layer.
+    Softmax,
+}
+
+/// A distribution of initial values. Fan-in and fan-out as in the paper or neon's code it names.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Initializer {
+    /// U(±sqrt(3 / fan-in)): neon's `Xavier(local=True)`.
+    XavierLocal,
+    /// U(±sqrt(6 / (fan-in + fan-out))): Glorot and Bengio 2010.
+    GlorotUniform,
+    /// U(±sqrt(6 / fan-in)): He et al. 2015, in its uniform form.
+    Kaiming,
+    /// U(low, high).
+    Uniform { low: f64, high: f64 },
+    Constant { value: f64 },
+}
+
+/// The cost that training minimizes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    pub name: LossName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossName {
+    /// -log of the confidence of the correct class.
+    CrossEntropy,
+    /// neon's: summed over all outputs, each against 0 or 1.
+    BinaryCrossEntropy,
+}
+
+/// How parameters are updated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Optimizer {
+    pub learning_rate: f64,
+    /// Added to the gradient as `weight_decay * w` (AdamW: decoupled). Biases included, as in neon.
+    pub weight_decay: f64,
+    #[serde(flatten)]
+    pub algorithm: Algorithm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "algorithm", rename_all = "snake_case")]
+pub enum Algorithm {
+    /// neon's: v = momentum * v - rate * gradient; w = w + v.
+    Momentum { momentum: f64 },
+    Sgd,
+    /// Kingma and Ba 2015.
+    Adam { beta1: f64, beta2: f64, epsilon: f64 },
+    /// Loshchilov and Hutter 2019.
+    Adamw { beta1: f64, beta2: f64, epsilon: f64 },
+}
+
+/// How the base learning rate changes with time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Schedule {
+    Constant,
+    /// Multiplied by `factor` every `every` epochs.
+    Step { every: usize, factor: f64 },
+    /// Half a cosine from the base rate to 0 over all steps.
+    Cosine,
+}
+
+/// What is expected of the source model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Patterns of target layer names that must all be imported.
+    pub require: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Evaluate the test file after each epoch too, not only once at the end.
+    pub each_epoch: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Epochs between checkpoints; 0: only when interrupted.
+    pub every: usize,
+}

@@ -1,0 +1,97 @@
+//! A network on paper: named layers with every shape worked out, no tensor yet.
+//!
+//! `plan` shows it, `source` imports into it, [`super::network`] builds it on a device. It knows no
+//! weights and no device.
+
+use crate::config::experiment::Initializer;
+
+/// A sequential network whose every shape is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkSpec {
+    /// Shape of one sample, (channels, height, width).
+    pub input: [usize; 3],
+    pub layers: Vec<LayerSpec>,
+}
+
+/// One named layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSpec {
+    /// Unique in its network; the key by which source layers are matched.
+    pub name: String,
+    pub operation: Operation,
+    /// Shape of one sample's output: (channels, height, width), or (features).
+    pub output: Vec<usize>,
+    /// The layer's tensors; empty for layers without any.
+    pub parameters: Vec<ParameterSpec>,
+}
+
+/// One tensor of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterSpec {
+    pub role: Role,
+    pub shape: Vec<usize>,
+    pub initializer: Initializer,
+}
+
+/// What a tensor is to its layer; with the layer's name it identifies the tensor in a file:
+/// `conv1_1.weight`, `conv1_1_bias.bias`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Convolution (filters, channels, rows, columns), or linear layer (outputs, inputs).
+    Weight,
+    /// (channels) or (features).
+    Bias,
+    /// Batch norm's gamma, (channels).
+    Scale,
+    /// Batch norm's beta, (channels).
+    Shift,
+    /// Batch norm's running mean, (channels). Not trained.
+    Mean,
+    /// Batch norm's running variance, (channels). Not trained.
+    Variance,
+}
+
+impl Role {
+    /// The name in files: the part behind the dot.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Weight => "weight",
+            Role::Bias => "bias",
+            Role::Scale => "scale",
+            Role::Shift => "shift",
+            Role::Mean => "mean",
+            Role::Variance => "variance",
+        }
+    }
+}
+
+/// What a layer computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Operation {
+    Convolution { stride: usize, padding: usize },
+    Bias,
+    Relu,
+    MaxPooling { kernel: usize, stride: usize, padding: usize },
+    AveragePooling { kernel: usize, stride: usize, padding: usize },
+    Dropout { rate: f64 },
+    Linear,
+    BatchNorm { epsilon: f64, momentum: f64 },
+    Softmax,
+}
+
+impl Operation {
+    /// The word for it in TOML, tables and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operation::Convolution { .. } => "convolution",
+            Operation::Bias => "bias",
+            Operation::Relu => "relu",
+            Operation::MaxPooling { .. } => "max_pooling",
+            Operation::AveragePooling { .. } => "average_pooling",
+            Operation::Dropout { .. } => "dropout",
+            Operation::Linear => "linear",
+            Operation::BatchNorm { .. } => "batch_norm",
+            Operation::Softmax => "softmax",
+        }
+    }
+}
