@@ -1,5 +1,33 @@
 //! graft: a declarative experiment runner for transfer learning.
+//!
+//! ```text
+//! cli → gather, plan → runner → train → model, source, data
+//!                    ↘ results ← report
+//! ```
+//! - [`cli`]: one file a verb; arguments in, text out.
+//! - [`config`]: TOML as written → [`config::experiment::Experiment`], every default filled in.
+//! - [`gather`], [`plan`]: the experiments a command means, as runs in their order.
+//! - [`runner`]: one run from start to record; the only place that knows all the parts.
+//! - [`train`]: the loop, written out: groups, schedule, loss, evaluation, checkpoints.
+//! - [`model`]: named layers on paper and on a device.
+//! - [`source`]: foreign weights, their import by layer name, the receipt.
+//! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
+//! - [`results`], [`report`]: the record of a run, and tables made from records.
+//!
+//! `config` and `results` are plain data that every floor may read. [`error`], [`pattern`] and
+//! [`random`] belong to no floor.
 
+pub mod cli;
 pub mod config;
+pub mod data;
 pub mod error;
+pub mod gather;
 pub mod model;
+pub mod pattern;
+pub mod plan;
+pub mod random;
+pub mod report;
+pub mod results;
+pub mod runner;
+pub mod source;
+pub mod train;

@@ -1,12 +1,15 @@
 //! The resolved experiment: every default written out, every check done.
 //!
 //! This is the only configuration type that the floors below see. It is plain data: it does not
-//! know how it was written (that is [`super::file`]), where a value came from, or what a tensor is.
+//! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use toml_edit::{Item, Table};
+
+use crate::error::{Error, Result};
 
 /// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,40 @@ pub struct Experiment {
     pub source: Source,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
+}
+
+impl Experiment {
+    /// The experiment as TOML with every default written out. [`super::load_with`] reads it back
+    /// to an equal `Experiment`.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8; nothing that [`super::load`] returned.
+    pub fn to_toml(&self) -> Result<String> {
+        let not_toml = |error: toml_edit::ser::Error| Error::new(error.to_string()).at(&self.name);
+        let mut document = toml_edit::ser::to_document(self).map_err(not_toml)?;
+        write_tables(document.as_table_mut());
+        Ok(document.to_string())
+    }
+}
+
+/// Gives each table a header, and leaves initializers inline: they are read as one value.
+fn write_tables(table: &mut Table) {
+    for (key, item) in table.iter_mut() {
+        if key.get().ends_with("initializer") {
+            continue;
+        }
+        *item = match std::mem::take(item).into_table() {
+            Ok(table) => Item::Table(table),
+            Err(item) => item
+                .into_array_of_tables()
+                .map_or_else(|item| item, Item::ArrayOfTables),
+        };
+        match item {
+            Item::Table(table) => write_tables(table),
+            Item::ArrayOfTables(tables) => tables.iter_mut().for_each(write_tables),
+            _ => {}
+        }
+    }
 }
 
 /// Where the arithmetic is done. Written `cpu`, `ndarray`, `wgpu`, `cuda` or `cuda:1`.
@@ -220,8 +257,13 @@ pub enum Initializer {
     /// U(±sqrt(6 / fan-in)): He et al. 2015, in its uniform form.
     Kaiming,
     /// U(low, high).
-    Uniform { low: f64, high: f64 },
-    Constant { value: f64 },
+    Uniform {
+        low: f64,
+        high: f64,
+    },
+    Constant {
+        value: f64,
+    },
 }
 
 /// The cost that training minimizes.
@@ -253,12 +295,22 @@ pub struct Optimizer {
 #[serde(tag = "algorithm", rename_all = "snake_case")]
 pub enum Algorithm {
     /// neon's: v = momentum * v - rate * gradient; w = w + v.
-    Momentum { momentum: f64 },
+    Momentum {
+        momentum: f64,
+    },
     Sgd,
     /// Kingma and Ba 2015.
-    Adam { beta1: f64, beta2: f64, epsilon: f64 },
+    Adam {
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+    },
     /// Loshchilov and Hutter 2019.
-    Adamw { beta1: f64, beta2: f64, epsilon: f64 },
+    Adamw {
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+    },
 }
 
 /// How the base learning rate changes with time.
@@ -267,7 +319,10 @@ pub enum Algorithm {
 pub enum Schedule {
     Constant,
     /// Multiplied by `factor` every `every` epochs.
-    Step { every: usize, factor: f64 },
+    Step {
+        every: usize,
+        factor: f64,
+    },
     /// Half a cosine from the base rate to 0 over all steps.
     Cosine,
 }

@@ -1,5 +1,12 @@
 //! The target model: named layers, their shapes, their arithmetic on Burn.
 //!
-//! It opens no file and knows no training.
+//! [`spec`] is the network on paper, [`network`] the same on a device, [`layer`] the arithmetic of
+//! one layer, [`weights`] the initial values, [`backend`] the devices. One architecture family a
+//! file ([`vgg`]). It opens no file and knows no training.
 
+pub mod backend;
+pub mod layer;
+pub mod network;
 pub mod spec;
+pub mod vgg;
+pub mod weights;

@@ -1,0 +1,122 @@
+//! `graft inspect`: what is in a source model, a data file or a record.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::data::dataset::{Dataset, MeanSource};
+use crate::error::{At, Result};
+use crate::model::spec::shape_text;
+use crate::report::inspect;
+use crate::report::cell::{Cell, grouped};
+use crate::report::table::{Format, Table};
+use crate::results::loaded::LoadedRecord;
+use crate::source::{self, SourceModel};
+
+/// Show what is in a source model, an HDF5 data file or a record
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning")]
+pub struct Arguments {
+    /// A source model (.p, .prm, .safetensors), a data file (.h5) or a record's directory
+    file: PathBuf,
+    /// table, csv, markdown or json
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { file, format } = arguments;
+    if file.is_dir() {
+        let record = LoadedRecord::read(&file)?;
+        println!("{}", inspect::facts(&record.record).render(format));
+        println!("{}", inspect::epochs(&record.metrics()?).render(format));
+    } else if is_hdf5(&file)? {
+        let data = Dataset::open(&file)?;
+        println!("{}", data_facts(&data)?.render(format));
+        println!("{}", classes(&data).render(format));
+    } else {
+        let model = source::read(&file)?;
+        println!("{}", model_facts(&model).render(format));
+        println!("{}", layers(&model).render(format));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_hdf5(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).at(path.display())?;
+    file.take(8).read_to_end(&mut start).at(path.display())?;
+    Ok(start == b"\x89HDF\r\n\x1a\n")
+}
+
+fn data_facts(data: &Dataset) -> Result<Table> {
+    let facts = [
+        ("file", data.path().display().to_string()),
+        ("format", "HDF5 in neon's layout".to_string()),
+        ("samples", grouped(data.len() as u64)),
+        ("shape", shape_text(&data.shape())),
+        ("values", data.type_name()),
+        ("mean", mean_source(data).to_string()),
+        ("sha256", data.sha256()?),
+    ];
+    Ok(facts.into_iter().fold(Table::new(["fact", "value"]), |table, (fact, value)| {
+        table.row([fact.to_string(), value])
+    }))
+}
+
+fn mean_source(data: &Dataset) -> &'static str {
+    match data.mean_source() {
+        MeanSource::StoredPerPixel => "in the file, a value a pixel",
+        MeanSource::StoredPerChannel => "in the file, a value a channel",
+        MeanSource::Computed => "not in the file; computed, a value a channel",
+    }
+}
+
+fn classes(data: &Dataset) -> Table {
+    let mut table = Table::new(["class", "name", "samples"]);
+    for class in 0..data.classes() {
+        let samples = data.labels().iter().filter(|&&label| label as usize == class);
+        let name = data.class_names().get(class).map(|name| Cell::from(name.as_str()));
+        table.push([class.into(), name.unwrap_or(Cell::Missing), samples.count().into()]);
+    }
+    table
+}
+
+fn model_facts(model: &SourceModel) -> Table {
+    let tensors: usize = model.layers.iter().map(|layer| layer.tensors.len()).sum();
+    let mut table = Table::new(["fact", "value"])
+        .row(["file", &model.path.display().to_string()])
+        .row(["format", &model.format.to_string()])
+        .row(["layers", &model.layers.len().to_string()])
+        .row(["tensors", &tensors.to_string()])
+        .row(["parameters", &grouped(model.parameter_count() as u64)])
+        .row(["sha256", &model.sha256]);
+    for (key, value) in &model.metadata {
+        table.push([key.as_str(), value.as_str()]);
+    }
+    table
+}
+
+/// A row a tensor, and one for each layer without any.
+fn layers(model: &SourceModel) -> Table {
+    let mut table = Table::new(["layer", "type", "tensor", "shape", "parameters"]);
+    for layer in &model.layers {
+        let kind = || Cell::from(layer.kind.clone());
+        if layer.tensors.is_empty() {
+            table.push([layer.name.as_str().into(), kind()]);
+        }
+        for tensor in &layer.tensors {
+            table.push([
+                layer.name.as_str().into(),
+                kind(),
+                tensor.name.as_str().into(),
+                shape_text(&tensor.shape).into(),
+                tensor.count().into(),
+            ]);
+        }
+    }
+    table
+}

@@ -1,0 +1,118 @@
+//! One line an experiment on the terminal; plain lines, and fewer of them, elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::plan::Run;
+use crate::results::rows::MetricsRow;
+use crate::runner::{Event, Reporter};
+
+/// Shows the events of one run.
+pub struct Progress {
+    /// `2/16 fine_tuning, seed 2`
+    name: String,
+    epochs: usize,
+    bar: Option<ProgressBar>,
+    stop: Arc<AtomicBool>,
+    last: Option<MetricsRow>,
+}
+
+impl Progress {
+    /// For `run` among `runs`; `stop` is raised when the user wants an end.
+    pub fn new(run: &Run, runs: &[Run], stop: Arc<AtomicBool>) -> Self {
+        let place = runs.iter().position(|other| other.dir == run.dir);
+        Self {
+            name: format!(
+                "[{}/{}] {}",
+                place.map_or(0, |place| place + 1),
+                runs.len(),
+                run.name()
+            ),
+            epochs: run.experiment.epochs,
+            bar: None,
+            stop,
+            last: None,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn start(&mut self, samples: usize) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::new((self.epochs * samples) as u64);
+        let template = "{prefix} {bar:20} {msg} {per_sec:>14} left {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = style.with_key("per_sec", |state: &indicatif::ProgressState, w: &mut dyn std::fmt::Write| {
+                // A failed write to the terminal's buffer has nobody to go to.
+                let _ = write!(w, "{:.0} images/s", state.per_sec());
+            });
+            bar.set_style(style);
+        }
+        bar.set_prefix(self.name.clone());
+        bar.enable_steady_tick(Duration::from_millis(500));
+        self.bar = Some(bar);
+    }
+
+    fn batch(&self, epoch: usize, samples: usize, of: usize, cost: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position((epoch * of + samples) as u64);
+            let accuracy = self.last.as_ref().and_then(|row| row.accuracy);
+            let accuracy = accuracy.map_or(String::new(), |a| format!(" accuracy {:.1} %", 100.0 * a));
+            bar.set_message(format!("epoch {}/{} cost {cost:.3}{accuracy}", epoch + 1, self.epochs));
+        }
+    }
+}
+
+impl Reporter for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Skipped => self.say(&format!("{}: complete and unchanged, skipped", self.name)),
+            Event::Note(text) => self.say(&format!("{}: {text}", self.name)),
+            Event::Warning(text) => self.say(&format!("{}: warning: {text}", self.name)),
+            Event::Training { samples } => self.start(samples),
+            Event::Batch {
+                epoch,
+                samples,
+                of,
+                cost,
+            } => self.batch(epoch, samples, of, cost),
+            Event::Epoch(row) => self.last = Some(row.clone()),
+            Event::Finished(record) => {
+                if let Some(bar) = self.bar.take() {
+                    bar.finish_and_clear();
+                }
+                self.say(&format!(
+                    "{}: accuracy {:.1} %, test cost {:.3}, training cost {:.3}, {:.0} s",
+                    self.name,
+                    100.0 * record.metrics.accuracy,
+                    record.metrics.test_cost,
+                    record.metrics.training_cost,
+                    record.seconds
+                ));
+            }
+        }
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

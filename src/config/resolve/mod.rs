@@ -1,0 +1,262 @@
+//! From what was written to what is meant: fills in the defaults and checks the rules between keys.
+//!
+//! It knows what the values mean to an experiment, not where they were written: an error names a
+//! key and [`Layers`] finds the place. All errors are collected, not only the first.
+
+mod checks;
+mod layers;
+mod model;
+
+use std::collections::BTreeMap;
+
+use super::experiment::*;
+use super::file::{
+    AlgorithmName, DataTable, File, Multiplier, OptimizerTable, ScheduleName, ScheduleTable, Seeds,
+};
+use super::layers::Layers;
+use crate::error::Result;
+use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
+
+/// Resolves the sum of all layers; `name` is the record's.
+///
+/// # Errors
+/// Every value out of range and every combination that makes no sense, all at once.
+pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> {
+    let mut checks = Checks::new(layers);
+    if file.source_model.is_none() && file.source.require.iter().flatten().next().is_some() {
+        let problem = "`source.require` without a `source_model`: nothing will be imported";
+        let help = "give a `source_model`, or remove `require`";
+        checks.refuse("source.require", problem, help);
+    }
+    let experiment = Experiment {
+        name,
+        backend: file.backend.unwrap_or(Backend::Cpu),
+        seeds: seeds(&mut checks, file.seed, file.seeds),
+        epochs: checks.at_least(1, "epochs", file.epochs.unwrap_or(10)),
+        batch_size: checks.at_least(1, "batch_size", file.batch_size.unwrap_or(32)),
+        source_model: checks.path("source_model", file.source_model),
+        save_path: checks.path("save_path", file.save_path),
+        learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
+        data: data(&mut checks, file.data),
+        preprocessing: Preprocessing {
+            mean: word(file.preprocessing.mean, Mean::Train),
+            scale: checks.number(
+                POSITIVE,
+                "preprocessing.scale",
+                file.preprocessing.scale,
+                1.0,
+            ),
+        },
+        model: model::model(&mut checks, file.model),
+        loss: Loss {
+            name: word(file.loss.name, LossName::CrossEntropy),
+        },
+        optimizer: optimizer(&mut checks, file.optimizer),
+        schedule: schedule(&mut checks, file.schedule),
+        source: Source {
+            require: file.source.require.unwrap_or_default(),
+        },
+        evaluation: Evaluation {
+            each_epoch: file.evaluation.each_epoch.unwrap_or(false),
+        },
+        checkpoint: Checkpoint {
+            every: file.checkpoint.every.unwrap_or(0),
+        },
+    };
+    checks.pass(experiment)
+}
+
+/// TOML's integers end here.
+const LARGEST_SEED: u64 = i64::MAX as u64;
+
+fn seeds(checks: &mut Checks, seed: Option<u64>, seeds: Option<Seeds>) -> Vec<u64> {
+    const MOST: u64 = 10_000;
+    let first = seed.unwrap_or(42);
+    let list = match seeds {
+        None => vec![first],
+        Some(Seeds::Count(count @ 1..=MOST)) => {
+            (0..count).map(|step| first.saturating_add(step)).collect()
+        }
+        Some(Seeds::Count(count)) => {
+            let problem = format!("`seeds` must be between 1 and {MOST}, not {count}");
+            checks.refuse(
+                "seeds",
+                problem,
+                "for example `seeds = 5`, or a list: `seeds = [1, 2]`",
+            );
+            return vec![first];
+        }
+        Some(Seeds::List(list)) => {
+            if seed.is_some() {
+                let problem = "`seed` beside a list of `seeds`";
+                checks.refuse("seed", problem, "keep one of them: the list says it all");
+            }
+            list
+        }
+    };
+    if list.is_empty() {
+        checks.refuse_with_example("seeds", "`seeds` is empty: there would be no run");
+    }
+    let mut sorted = list.clone();
+    sorted.sort_unstable();
+    if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        let problem = format!("`seeds` names {} twice", twice[0]);
+        checks.refuse(
+            "seeds",
+            problem,
+            "the same seed gives the same run: name each once",
+        );
+    }
+    if let Some(large) = sorted.last().filter(|seed| **seed > LARGEST_SEED) {
+        let problem = format!("the seed {large} is too large");
+        checks.refuse("seed", problem, format!("the largest is {LARGEST_SEED}"));
+    }
+    list
+}
+
+fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {
+    const KEY: &str = "learning_rate_multiplier";
+    let mut layers = given.map_or_else(BTreeMap::new, |multiplier| multiplier.0);
+    for (layer, factor) in &layers {
+        let (called, contains) = NOT_NEGATIVE;
+        if !contains(*factor) {
+            let problem = format!("the multiplier of `{layer}` must be {called}, not {factor}");
+            let help = "1 trains at the full rate, 0.001 fine-tunes, 0 freezes";
+            checks.refuse(&format!("{KEY}.{layer}"), problem, help);
+        }
+    }
+    let default = layers.remove("default").unwrap_or(1.0);
+    Multipliers {
+        default,
+        imported: layers.remove("imported").unwrap_or(default),
+        layers,
+    }
+}
+
+fn data(checks: &mut Checks, table: DataTable) -> Data {
+    check_data(checks, &table);
+    let drawn = table.builtin.is_some();
+    let train = checks.path("data.train", table.train);
+    let test = checks.path("data.test", table.test);
+    Data {
+        root: table
+            .root
+            .unwrap_or_else(|| if drawn { "data" } else { "." }.into()),
+        files: match table.builtin {
+            Some(builtin) => DataFiles::Drawn {
+                builtin,
+                draw_seed: table.draw_seed.unwrap_or(2018),
+            },
+            None => DataFiles::Files {
+                train: train.unwrap_or_default(),
+                test: test.unwrap_or_default(),
+            },
+        },
+        shuffle: table.shuffle.unwrap_or(true),
+    }
+}
+
+/// The keys of `[data]` name two files, or a drawn task.
+fn check_data(checks: &mut Checks, table: &DataTable) {
+    let drawn = table.builtin.is_some();
+    if drawn && (table.train.is_some() || table.test.is_some()) {
+        let problem = "`builtin` draws both files; `train` and `test` name other ones";
+        checks.refuse(
+            "data.builtin",
+            problem,
+            "keep `builtin`, or `train` and `test`",
+        );
+    } else if !drawn && table.train.is_none() && table.test.is_none() {
+        let help = "give `train` and `test` (HDF5 files), or `builtin`, in [data]";
+        checks.refuse("data", "there are no data to train on", help);
+    } else if !drawn {
+        for (key, path) in [("train", &table.train), ("test", &table.test)] {
+            if path.is_none() {
+                let problem = format!("`{key}` is missing in [data]");
+                checks.refuse_with_example(&format!("data.{key}"), problem);
+            }
+        }
+    }
+    if !drawn && table.draw_seed.is_some() {
+        let problem = "`draw_seed` without `builtin`: nothing is drawn";
+        checks.refuse(
+            "data.draw_seed",
+            problem,
+            "remove it, or name a task by `builtin`",
+        );
+    }
+    if table.builtin.as_deref() == Some("") {
+        checks.refuse_with_example("data.builtin", "`data.builtin` is empty");
+    }
+}
+
+/// Weight decay is neon's 0.0005 for momentum, PyTorch's 0.01 for AdamW, else none.
+fn optimizer(checks: &mut Checks, table: OptimizerTable) -> Optimizer {
+    let name = word(table.algorithm, AlgorithmName::Momentum);
+    let given = [
+        ("momentum", table.momentum.is_some()),
+        ("beta1", table.beta1.is_some()),
+        ("beta2", table.beta2.is_some()),
+        ("epsilon", table.epsilon.is_some()),
+    ];
+    let (called, decay) = match name {
+        AlgorithmName::Momentum => ("momentum", 0.0005),
+        AlgorithmName::Sgd => ("sgd", 0.0),
+        AlgorithmName::Adam => ("adam", 0.0),
+        AlgorithmName::Adamw => ("adamw", 0.01),
+    };
+    checks.only_taken("optimizer", called, &given);
+    let mut number = |range, key: &str, value, default| {
+        checks.number(range, &format!("optimizer.{key}"), value, default)
+    };
+    let beta1 = number(BELOW_ONE, "beta1", table.beta1, 0.9);
+    let beta2 = number(BELOW_ONE, "beta2", table.beta2, 0.999);
+    let epsilon = number(POSITIVE, "epsilon", table.epsilon, 1e-8);
+    let momentum = number(BELOW_ONE, "momentum", table.momentum, 0.9);
+    Optimizer {
+        learning_rate: number(NOT_NEGATIVE, "learning_rate", table.learning_rate, 0.001),
+        weight_decay: number(NOT_NEGATIVE, "weight_decay", table.weight_decay, decay),
+        algorithm: match name {
+            AlgorithmName::Momentum => Algorithm::Momentum { momentum },
+            AlgorithmName::Sgd => Algorithm::Sgd,
+            AlgorithmName::Adam => Algorithm::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            },
+            AlgorithmName::Adamw => Algorithm::Adamw {
+                beta1,
+                beta2,
+                epsilon,
+            },
+        },
+    }
+}
+
+fn schedule(checks: &mut Checks, table: ScheduleTable) -> Schedule {
+    let name = word(table.name, ScheduleName::Constant);
+    let called = match name {
+        ScheduleName::Constant => "constant",
+        ScheduleName::Step => "step",
+        ScheduleName::Cosine => "cosine",
+    };
+    let given = [
+        ("every", table.every.is_some()),
+        ("factor", table.factor.is_some()),
+    ];
+    checks.only_taken("schedule", called, &given);
+    match name {
+        ScheduleName::Constant => Schedule::Constant,
+        ScheduleName::Cosine => Schedule::Cosine,
+        ScheduleName::Step => {
+            if table.every.is_none() {
+                let problem = "`every` is missing: after how many epochs does the rate change?";
+                checks.refuse_with_example("schedule.every", problem);
+            }
+            Schedule::Step {
+                every: checks.at_least(1, "schedule.every", table.every.unwrap_or(1)),
+                factor: checks.number(POSITIVE, "schedule.factor", table.factor, 0.1),
+            }
+        }
+    }
+}

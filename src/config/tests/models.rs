@@ -1,0 +1,105 @@
+//! Models that cannot be: the message for each.
+
+use super::*;
+
+#[test]
+fn an_architecture_beside_layers() {
+    assert_eq!(
+        beside_least("[[model.layers]]\nname = \"fc\"\ntype = \"linear\"\n"),
+        r#"a.toml:2:22: `architecture` beside [[model.layers]], which say all about the model
+    |
+  2 | model.architecture = "vgg16"
+    |                      ^^^^^^^
+  help: remove `architecture`, or the layers"#
+    );
+}
+
+#[test]
+fn layers_of_one_name() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"fc\"\ntype = \"linear\"\nfeatures = 9\nbias = true\n[[model.layers]]\nname = \"fc_bias\"\ntype = \"bias\"\n"
+        ),
+        r#"a.toml:8:8: a second layer is called "fc_bias"
+    |
+  8 | name = "fc_bias"
+    |        ^^^^^^^^^
+  help: layers are matched by name: give each its own"#
+    );
+}
+
+#[test]
+fn a_layer_called_like_a_reserved_word_or_a_pattern() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\nmodel.layers = [\n  { name = \"imported\", type = \"relu\" },\n  { name = \"conv*\", type = \"relu\" },\n]\n"
+        ),
+        r#"a.toml:3:12: "imported" cannot be the name of a layer
+    |
+  3 |   { name = "imported", type = "relu" },
+    |            ^^^^^^^^^^
+  help: it is a reserved word of `learning_rate_multiplier`
+
+a.toml:4:12: "conv*" cannot be the name of a layer
+    |
+  4 |   { name = "conv*", type = "relu" },
+    |            ^^^^^^^
+  help: use letters, digits, `_` and `-`"#
+    );
+}
+
+#[test]
+fn a_convolution_without_its_kernel() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"conv1\"\ntype = \"convolution\"\nchannels = 8\n"
+        ),
+        r"a.toml:2:1: `kernel` is missing in this layer
+    |
+  2 | [[model.layers]]
+    | ^^^^^^^^^^^^^^^^
+  help: for example `kernel = 3`"
+    );
+}
+
+#[test]
+fn a_key_that_the_type_of_a_layer_does_not_take() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"relu1\"\ntype = \"relu\"\nkernel = 3\n"
+        ),
+        r"a.toml:5:10: `kernel` does nothing in a layer of type relu
+    |
+  5 | kernel = 3
+    |          ^
+  help: relu takes only `name` and `type`"
+    );
+}
+
+#[test]
+fn softmax_before_the_end() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"softmax\"\ntype = \"softmax\"\n[[model.layers]]\nname = \"fc\"\ntype = \"linear\"\n"
+        ),
+        r#"a.toml:4:8: `softmax` before the end of the model
+    |
+  4 | type = "softmax"
+    |        ^^^^^^^^^
+  help: make it the last layer"#
+    );
+}
+
+#[test]
+fn a_hidden_linear_layer_without_its_width() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"fc1\"\ntype = \"linear\"\n[[model.layers]]\nname = \"fc2\"\ntype = \"linear\"\n"
+        ),
+        r"a.toml:2:1: `features` is missing; only the last linear layer is as wide as there are classes
+    |
+  2 | [[model.layers]]
+    | ^^^^^^^^^^^^^^^^
+  help: for example `features = 128`"
+    );
+}

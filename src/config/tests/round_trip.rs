@@ -1,0 +1,208 @@
+//! The resolved experiment, written as TOML, loads to the same experiment.
+
+use super::*;
+
+/// Loads the text, and again what it is written as, under the name of a record.
+fn assert_round_trip(text: &str) -> String {
+    let experiment = loaded(text);
+    let written = experiment.to_toml().unwrap();
+    let bench = Bench::new(&[("results/a/experiment.toml", &written)]);
+    assert_eq!(
+        bench.load("results/a/experiment.toml"),
+        experiment,
+        "{written}"
+    );
+    assert_eq!(toml_edit::de::from_str(&written), Ok(experiment.clone()));
+    let json = serde_json::to_string(&experiment).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Experiment>(&json).unwrap(),
+        experiment
+    );
+    written
+}
+
+#[test]
+fn every_default_is_written_out() {
+    assert_eq!(
+        assert_round_trip(LEAST),
+        r#"name = "a"
+backend = "cpu"
+seeds = [42]
+epochs = 10
+batch_size = 32
+
+[learning_rate_multiplier]
+default = 1.0
+imported = 1.0
+
+[data]
+root = "data"
+builtin = "smiles"
+draw_seed = 2018
+shuffle = true
+
+[preprocessing]
+mean = "train"
+scale = 1.0
+
+[model]
+architecture = "vgg16"
+widths = [64, 128, 256, 512, 512]
+head = [4096, 4096]
+head_names = ["fc6_new", "fc7_new"]
+classifier = "classifier"
+dropout = 0.5
+initializer = { name = "xavier_local" }
+bias_initializer = { name = "constant", value = 0.0 }
+
+[loss]
+name = "cross_entropy"
+
+[optimizer]
+learning_rate = 0.001
+weight_decay = 0.0005
+algorithm = "momentum"
+momentum = 0.9
+
+[schedule]
+name = "constant"
+
+[source]
+require = []
+
+[evaluation]
+each_epoch = false
+
+[checkpoint]
+every = 0
+"#
+    );
+}
+
+#[test]
+fn an_experiment_that_sets_everything_survives() {
+    assert_round_trip(EVERYTHING);
+}
+
+#[test]
+fn a_file_cut_off_anywhere_loads_or_is_an_error() {
+    let bench = Bench::new(&[]);
+    let ends = EVERYTHING.char_indices().map(|(end, _)| end);
+    let loads = ends.step_by(7).filter(|end| {
+        fs::write(bench.path("a.toml"), &EVERYTHING[..*end]).unwrap();
+        bench.try_load("a.toml").is_ok()
+    });
+    // Only the last tables may be missing.
+    assert!((1..30).contains(&loads.count()));
+}
+
+const EVERYTHING: &str = r#"
+name = "faces/größe 2"
+backend = "cuda:1"
+seeds = [3, 1, 2]
+epochs = 3
+batch_size = 7
+source_model = "models/VGG \"D\".p"
+save_path = 'out\fine.prm'
+learning_rate_multiplier = { imported = 0.001, default = 0.9, "conv1_*" = 0, conv5_3 = 1e-7 }
+data = { root = "/somewhere", train = "train.h5", test = "test.h5", shuffle = false }
+preprocessing = { mean = "own", scale = 0.00392156862745098 }
+loss.name = "binary_cross_entropy"
+schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
+source.require = ["conv*"]
+evaluation.each_epoch = true
+checkpoint.every = 5
+
+[model]
+architecture = "vgg11"
+width = 0.1
+head = []
+classifier = "cls"
+classes = 5
+dropout = 0
+initializer = { name = "uniform", low = -0.05, high = 0.05 }
+bias_initializer = { name = "constant", value = 0.1 }
+
+[optimizer]
+algorithm = "adamw"
+learning_rate = 1e-5
+beta1 = 0.8
+epsilon = 1e-12
+"#;
+
+#[test]
+fn every_type_of_layer_survives() {
+    let written = assert_round_trip(
+        r#"
+data = { builtin = "smiles", draw_seed = 3 }
+preprocessing.mean = "none"
+optimizer.algorithm = "sgd"
+schedule.name = "cosine"
+[[model.layers]]
+name = "conv1"
+type = "convolution"
+channels = 8
+kernel = 3
+padding = 1
+bias = true
+initializer = { name = "uniform", low = 0, high = 1 }
+[[model.layers]]
+name = "norm1"
+type = "batch_norm"
+[[model.layers]]
+name = "relu1"
+type = "relu"
+[[model.layers]]
+name = "pool1"
+type = "max_pooling"
+kernel = 3
+stride = 2
+padding = 1
+[[model.layers]]
+name = "pool2"
+type = "average_pooling"
+kernel = 2
+[[model.layers]]
+name = "fc"
+type = "linear"
+features = 10
+initializer = "glorot_uniform"
+[[model.layers]]
+name = "fc_shift"
+type = "bias"
+initializer = { name = "constant", value = 0.5 }
+[[model.layers]]
+name = "drop"
+type = "dropout"
+rate = 0.25
+[[model.layers]]
+name = "out"
+type = "linear"
+[[model.layers]]
+name = "softmax"
+type = "softmax"
+"#,
+    );
+    assert!(written.contains(
+        r#"
+[[model.layers]]
+name = "conv1"
+type = "convolution"
+channels = 8
+kernel = 3
+stride = 1
+padding = 1
+initializer = { name = "uniform", low = 0.0, high = 1.0 }
+
+[[model.layers]]
+name = "conv1_bias"
+type = "bias"
+"#
+    ));
+}
+
+#[test]
+fn adam_and_a_multiplier_by_number_survive() {
+    let adam = "optimizer = { algorithm = \"adam\", beta2 = 0.95 }\n";
+    assert_round_trip(&format!("{LEAST}{adam}learning_rate_multiplier = 0\n"));
+}

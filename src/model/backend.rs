@@ -1,0 +1,85 @@
+//! From the experiment's `backend` to a Burn device, or to an error that says what to do.
+
+use burn::tensor::Device;
+
+use crate::config::experiment::Backend;
+use crate::error::{Error, Result};
+
+/// The device on which `backend` computes.
+///
+/// # Errors
+/// The backend is not compiled into this graft, or finds no device.
+pub fn device(backend: Backend) -> Result<Device> {
+    match backend {
+        Backend::Cpu => Ok(Device::flex()),
+        Backend::Ndarray => ndarray(),
+        Backend::Wgpu => wgpu(),
+        Backend::Cuda(index) => cuda(index),
+    }
+}
+
+/// The backend in words, for records: its name and what does the work.
+pub fn describe(backend: Backend) -> String {
+    match backend {
+        Backend::Cpu => "processor, by burn-flex".to_string(),
+        Backend::Ndarray => "processor, by burn-ndarray".to_string(),
+        Backend::Wgpu => "graphics adapter, by burn-wgpu".to_string(),
+        Backend::Cuda(index) => format!("CUDA device {index}, by burn-cuda"),
+    }
+}
+
+/// Threads that the processor's backends use.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(feature = "ndarray")]
+fn ndarray() -> Result<Device> {
+    Ok(Device::ndarray())
+}
+
+#[cfg(not(feature = "ndarray"))]
+fn ndarray() -> Result<Device> {
+    Err(not_compiled("ndarray"))
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Result<Device> {
+    use burn::tensor::{DeviceKind, DeviceType};
+    match Device::enumerate(DeviceType::Wgpu).into_vec().len() {
+        0 => Err(Error::new("backend `wgpu` finds no adapter").help(
+            "install a Vulkan driver (Mesa's software one is enough), or use backend = \"cpu\"",
+        )),
+        _ => Ok(Device::wgpu(DeviceKind::DefaultDevice)),
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu() -> Result<Device> {
+    Err(not_compiled("wgpu"))
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Result<Device> {
+    use burn::tensor::DeviceType;
+    match Device::enumerate(DeviceType::Cuda).into_vec().len() {
+        0 => Err(Error::new("backend `cuda` finds no device")
+            .help("check the driver with `nvidia-smi`, or use backend = \"cpu\"")),
+        count if index >= count => Err(Error::new(format!(
+            "backend `cuda:{index}`: there are {count} CUDA devices, counted from 0"
+        ))),
+        _ => Ok(Device::cuda(index)),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_index: usize) -> Result<Device> {
+    Err(not_compiled("cuda"))
+}
+
+#[cfg(not(all(feature = "cuda", feature = "wgpu", feature = "ndarray")))]
+fn not_compiled(feature: &str) -> Error {
+    Error::new(format!("backend `{feature}` is not compiled into this graft")).help(format!(
+        "build with `cargo build --release --features {feature}`, or run with `-b cpu`"
+    ))
+}

@@ -1,0 +1,167 @@
+//! The network on a device: initial or given weights, forward pass, freezing, the cut.
+//!
+//! It does not know where weights come from, nor how they are updated.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ParamId};
+use burn::tensor::{Device, Tensor};
+
+use super::layer::{Draw, Layer, Values};
+use super::spec::{LayerSpec, NetworkSpec, Operation, Role};
+use super::weights;
+use crate::error::{Error, Result};
+
+/// Values of tensors by layer and role, in C order; what is imported or restored.
+pub type Weights = HashMap<(String, Role), Vec<f32>>;
+
+/// Named layers, one after another.
+#[derive(Module, Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    #[module(skip)]
+    specs: Vec<LayerSpec>,
+}
+
+/// One tensor of a network, on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    pub layer: String,
+    pub role: Role,
+    pub shape: Vec<usize>,
+    /// In C order.
+    pub values: Vec<f32>,
+}
+
+impl NamedTensor {
+    /// The name in files: `conv1_1.weight`.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.layer, self.role.name())
+    }
+}
+
+/// Room for the tensors of one layer among the ids.
+const IDS_PER_LAYER: u64 = 8;
+
+impl Network {
+    /// Builds `spec` on `device`: tensors that `weights` gives have its values, all others are drawn
+    /// from `seed`. Ids of parameters follow from their place, so that an optimizer's state finds
+    /// them again in another process.
+    ///
+    /// # Errors
+    /// `weights` has a tensor of another size than `spec`.
+    pub fn new(
+        spec: &NetworkSpec,
+        mut weights: Weights,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (layer, first_id) in spec.layers.iter().zip((1..).step_by(IDS_PER_LAYER as usize)) {
+            let mut values = Vec::with_capacity(layer.parameters.len());
+            for parameter in &layer.parameters {
+                let given = weights.remove(&(layer.name.clone(), parameter.role));
+                let value =
+                    given.unwrap_or_else(|| weights::initial(seed, &layer.name, parameter));
+                if value.len() != parameter.count() {
+                    return Err(Error::new(format!(
+                        "{} values given for {}, which has {}",
+                        value.len(),
+                        parameter.role.name(),
+                        parameter.count()
+                    ))
+                    .at(format!("layer `{}`", layer.name)));
+                }
+                values.push(value);
+            }
+            let take = |index: usize| std::mem::take(&mut values[index]);
+            layers.push(Layer::new(layer, first_id, device, take));
+        }
+        Ok(Self {
+            layers,
+            specs: spec.layers.clone(),
+        })
+    }
+
+    /// Freezes each layer whose flag is set: gradients, running statistics and dropout.
+    pub fn freeze_layers(mut self, frozen: &[bool]) -> Self {
+        self.layers = self
+            .layers
+            .into_iter()
+            .zip(frozen)
+            .map(|(layer, &frozen)| if frozen { layer.freeze() } else { layer })
+            .collect();
+        self
+    }
+
+    /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
+    pub fn split(mut self, count: usize) -> (Network, Network) {
+        let rest = Network {
+            layers: self.layers.split_off(count),
+            specs: self.specs.split_off(count),
+        };
+        (self.valid(), rest)
+    }
+
+    /// Replaces the values of every tensor by those of its name in files; no other state changes.
+    ///
+    /// # Errors
+    /// A tensor that is not in `values`, or of another size.
+    pub fn restore(&mut self, mut values: BTreeMap<String, Vec<f32>>) -> Result<()> {
+        for (layer, spec) in self.layers.iter_mut().zip(&self.specs) {
+            let mut given = Vec::with_capacity(spec.parameters.len());
+            for parameter in &spec.parameters {
+                let name = format!("{}.{}", spec.name, parameter.role.name());
+                match values.remove(&name) {
+                    Some(value) if value.len() == parameter.count() => given.push(value),
+                    _ => return Err(Error::new(format!("no values that fit `{name}`"))),
+                }
+            }
+            layer.restore(spec, given);
+        }
+        Ok(())
+    }
+
+    /// Runs all layers except a final softmax. `draw` is given in training only.
+    pub fn forward(&self, input: Values, draw: Option<Draw<'_>>) -> Values {
+        self.layers
+            .iter()
+            .zip(&self.specs)
+            .filter(|(_, spec)| spec.operation != Operation::Softmax)
+            .fold(input, |values, (layer, spec)| {
+                layer.forward(&spec.name, values, draw)
+            })
+    }
+
+    /// Every tensor, in the order of the layers.
+    pub fn tensors(&self) -> Vec<NamedTensor> {
+        let layers = self.layers.iter().zip(&self.specs);
+        layers
+            .flat_map(|(layer, spec)| {
+                layer
+                    .tensors()
+                    .into_iter()
+                    .map(|(role, _, data)| NamedTensor {
+                        layer: spec.name.clone(),
+                        role,
+                        shape: data.shape().to_vec(),
+                        values: data.iter::<f32>().collect(),
+                    })
+            })
+            .collect()
+    }
+
+    /// Ids of the parameters of each layer: layer name, ids.
+    pub fn parameter_ids(&self) -> impl Iterator<Item = (&str, Vec<ParamId>)> {
+        let layers = self.layers.iter().zip(&self.specs);
+        layers.map(|(layer, spec)| (spec.name.as_str(), layer.parameter_ids()))
+    }
+}
+
+/// Images from the host, (batch, channels, height, width), to the device.
+pub fn images(pixels: Vec<f32>, shape: [usize; 3], device: &Device) -> Values {
+    let [channels, height, width] = shape;
+    let batch = pixels.len() / (channels * height * width);
+    let data = burn::tensor::TensorData::new(pixels, [batch, channels, height, width]);
+    Values::Maps(Tensor::from_data(data, device))
+}

@@ -1,0 +1,150 @@
+//! `graft inspect` of a record: what it says, as tables.
+
+use super::cell::{Cell, grouped};
+use super::row::duration;
+use super::table::Table;
+use crate::results::record::{DataFile, Record};
+use crate::results::rows::MetricsRow;
+
+/// What was run, on what, with which outcome: a row a fact.
+pub fn facts(record: &Record) -> Table {
+    let parameters = &record.parameters;
+    let metrics = &record.metrics;
+    let mut table = Table::new(["fact", "value"]);
+    let mut fact = |name: &str, value: String| table.push([name.to_owned(), value]);
+    fact("experiment", record.experiment.clone());
+    fact("seed", record.seed.to_string());
+    fact("regime", record.regime().name().to_owned());
+    fact("started", record.started.clone());
+    fact("time", duration(record.seconds));
+    fact("graft", record.graft.clone());
+    fact(
+        "backend",
+        format!(
+            "{} ({}, {} threads)",
+            record.backend, record.device, record.threads
+        ),
+    );
+    fact("training data", data_file(&record.data.train));
+    fact("test data", data_file(&record.data.test));
+    fact("classes", record.classes.join(", "));
+    if let Some(source) = &record.source {
+        let (imported, all) = (source.imported_tensors, source.target_tensors);
+        let (path, format) = (source.path.display(), &source.format);
+        fact(
+            "source model",
+            format!("{path} ({format}): {imported} of {all} tensors"),
+        );
+    }
+    fact("parameters", grouped(parameters.total));
+    fact("… imported", grouped(parameters.imported));
+    fact("… trained", grouped(parameters.trained));
+    fact("… frozen", grouped(parameters.frozen));
+    fact("epochs", record.epochs.to_string());
+    fact("training cost", format!("{:.4}", metrics.training_cost));
+    fact("test cost", format!("{:.4}", metrics.test_cost));
+    fact("accuracy", format!("{:.4}", metrics.accuracy));
+    fact(
+        "majority baseline",
+        format!("{:.4}", metrics.majority_baseline),
+    );
+    fact("identity", record.identity.clone());
+    table
+}
+
+/// A row an epoch.
+pub fn epochs(rows: &[MetricsRow]) -> Table {
+    let headers = [
+        "epoch",
+        "training cost",
+        "test cost",
+        "accuracy",
+        "learning rate",
+        "seconds",
+        "images/s",
+    ];
+    let real = |value: Option<f64>, decimals| {
+        value.map_or(Cell::Missing, |value| Cell::real(value, decimals))
+    };
+    rows.iter().fold(Table::new(headers), |table, row| {
+        table.row([
+            row.epoch.into(),
+            Cell::real(row.training_cost, 4),
+            real(row.test_cost, 4),
+            real(row.accuracy, 3),
+            Cell::real(row.learning_rate, 6),
+            Cell::real(row.seconds, 1),
+            Cell::real(row.images_per_second, 0),
+        ])
+    })
+}
+
+/// A row a label, a column a prediction; see [`confusion_matrix`].
+///
+/// [`confusion_matrix`]: crate::results::metrics::confusion_matrix
+pub fn confusion(classes: &[String], matrix: &[Vec<u64>]) -> Table {
+    let first = "label \\ predicted".to_owned();
+    let mut table = Table::new([first].into_iter().chain(classes.iter().cloned()));
+    for (class, row) in classes.iter().zip(matrix) {
+        let counts = row.iter().map(|&count| Cell::Count(count));
+        table.push([Cell::from(class.as_str())].into_iter().chain(counts));
+    }
+    table
+}
+
+fn data_file(file: &DataFile) -> String {
+    let (path, samples) = (file.path.display(), grouped(file.samples));
+    format!("{path}: {samples} samples in {} classes", file.classes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::Format;
+    use super::*;
+    use crate::results::record::tests::{example, example_from_scratch};
+
+    #[test]
+    fn the_facts_name_the_source_model_only_where_there_is_one() {
+        let facts_of = |record| facts(&record).render(Format::Csv);
+        let tuned = facts_of(example("fine_tuning", 42, 0.8525));
+        assert!(
+            tuned.contains(
+                "source model,models/source.safetensors (safetensors): 26 of 32 tensors\n"
+            )
+        );
+        assert!(tuned.contains("training data,data/train.h5: 300 samples in 2 classes\n"));
+        assert!(tuned.contains("parameters,\"1,234,567\"\n"));
+        let scratch = facts_of(example_from_scratch("from_scratch", 42, 0.75));
+        assert!(!scratch.contains("source model"));
+        assert!(scratch.contains("regime,from_scratch\n"));
+    }
+
+    #[test]
+    fn an_epoch_that_was_not_evaluated_has_dashes() {
+        let row = MetricsRow {
+            epoch: 1,
+            training_cost: 0.69325,
+            test_cost: None,
+            accuracy: None,
+            learning_rate: 0.001,
+            group_learning_rates: Vec::new(),
+            seconds: 12.34,
+            images_per_second: 162.7,
+        };
+        let markdown = epochs(&[row]).render(Format::Markdown);
+        assert!(
+            markdown.ends_with("| 1 | 0.6933 | – | – | 0.001000 | 12.3 | 163 |\n"),
+            "{markdown}"
+        );
+    }
+
+    #[test]
+    fn the_confusion_matrix_is_labelled_on_both_sides() {
+        let classes = ["frowning", "smiling"].map(str::to_owned);
+        let table = confusion(&classes, &[vec![900, 100], vec![50, 950]]);
+        assert_eq!(
+            table.render(Format::Csv),
+            "label \\ predicted,frowning,smiling\nfrowning,900,100\nsmiling,50,950\n"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Small helpers on files: checksums, and writing that leaves the old file or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{At, Result};
+
+/// Length and checksum of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    pub bytes: u64,
+    /// SHA-256, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+impl FileStamp {
+    /// Reads the whole file, 64 KiB at a time.
+    ///
+    /// Errors: the file cannot be read.
+    pub fn of(path: &Path) -> Result<Self> {
+        stamp(path).at(path.display())
+    }
+}
+
+/// Writes `content` beside `path`, to the disk, and renames it into place: a reader, or a power
+/// failure, finds the old content or the new one. One writer at a time.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".tmp");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&beside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().at(path.display())
+}
+
+/// Has the operating system bring a file, or a directory's names, to the disk.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    // Only Unix opens directories; elsewhere a rename needs no such help.
+    if cfg!(not(unix)) && path.is_dir() {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .at(path.display())
+}
+
+fn stamp(path: &Path) -> io::Result<FileStamp> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut bytes = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hash.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+    let sha256 = hash.finalize().iter().map(hex).collect();
+    Ok(FileStamp { bytes, sha256 })
+}
+
+fn hex(byte: &u8) -> String {
+    format!("{byte:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_has_the_sha256_of_fips_180() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        let stamp = FileStamp::of(&path).unwrap();
+        assert_eq!(stamp.bytes, 3);
+        assert_eq!(
+            stamp.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_file_longer_than_the_buffer_is_counted_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long");
+        fs::write(&path, vec![7; 200_000]).unwrap();
+        assert_eq!(FileStamp::of(&path).unwrap().bytes, 200_000);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = FileStamp::of(Path::new("no/such/file")).unwrap_err();
+        assert!(error.to_string().starts_with("no/such/file: "));
+    }
+
+    #[test]
+    fn writing_atomically_replaces_and_leaves_nothing_beside() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("results.csv");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,334 @@
+//! `record.json`: what was run, on what, with which outcome, and the checksums of the other files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::FileStamp;
+use crate::error::{At, Error, Result};
+
+/// Version of the record's format. A reader refuses newer ones.
+pub const FORMAT: u32 = 1;
+
+/// Name of the file that makes a directory a record.
+pub const RECORD: &str = "record.json";
+/// The resolved experiment.
+pub const EXPERIMENT: &str = "experiment.toml";
+/// A row an epoch.
+pub const METRICS: &str = "metrics.csv";
+/// A row a test sample.
+pub const OUTPUTS: &str = "outputs.csv";
+/// The same in the course's format.
+pub const INFERENCE: &str = "inference.txt";
+/// What was imported; only where something was.
+pub const RECEIPT: &str = "receipt.json";
+/// The trained model.
+pub const MODEL: &str = "model.safetensors";
+/// What the run said.
+pub const LOG: &str = "log.txt";
+
+/// Files that every record has, besides [`RECORD`].
+pub(super) const REQUIRED: [&str; 5] = [EXPERIMENT, METRICS, OUTPUTS, INFERENCE, MODEL];
+/// Files that some have.
+pub(super) const OPTIONAL: [&str; 2] = [RECEIPT, LOG];
+
+/// One finished run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`] when it was written.
+    pub format: u32,
+    /// Name of the experiment, e.g. `faces/fine_tuning`.
+    pub experiment: String,
+    pub seed: u64,
+    /// Hash of all that decides the outcome: experiment, seed, data, source model.
+    pub identity: String,
+    /// The same without the seed: equal for the runs whose results may be averaged.
+    pub setup: String,
+    pub state: State,
+    /// Version of graft.
+    pub graft: String,
+    /// As in the experiment: `cpu`, `cuda:1`.
+    pub backend: String,
+    /// The device in words.
+    pub device: String,
+    pub threads: usize,
+    /// UTC, RFC 3339; see [`super::time::utc`].
+    pub started: String,
+    /// From start to record, including reading, importing and evaluation.
+    #[serde(with = "super::real")]
+    pub seconds: f64,
+    pub epochs: usize,
+    pub parameters: Parameters,
+    pub data: Data,
+    /// Absent from scratch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Class names in the order of the outputs.
+    pub classes: Vec<String>,
+    pub metrics: Metrics,
+    /// Every other file of the record, by name. Filled in by
+    /// [`commit`](super::writer::RecordWriter::commit).
+    #[serde(default)]
+    pub files: BTreeMap<String, FileStamp>,
+}
+
+/// Whether the run came to its end. A record is only written for one that did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Complete,
+}
+
+/// Numbers of scalar parameters of the target model. Imported ones are trained or frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    pub total: u64,
+    pub imported: u64,
+    pub trained: u64,
+    pub frozen: u64,
+}
+
+/// The two data files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    pub train: DataFile,
+    pub test: DataFile,
+}
+
+/// One data file as it was when the run read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub samples: u64,
+    pub classes: usize,
+}
+
+/// The source model and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub path: PathBuf,
+    /// Name of the file's format, e.g. `neon pickle`.
+    pub format: String,
+    pub sha256: String,
+    /// Tensors of the target model that were imported, of `target_tensors` that it has.
+    pub imported_tensors: usize,
+    pub target_tensors: usize,
+    pub imported_parameters: u64,
+    /// Distinct learning-rate multipliers of the imported layers, ascending.
+    pub multipliers: Vec<f64>,
+}
+
+/// The final metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Mean cost a sample over the last epoch, as seen while training.
+    #[serde(with = "super::real")]
+    pub training_cost: f64,
+    /// Mean cost a sample on the test data.
+    #[serde(with = "super::real")]
+    pub test_cost: f64,
+    /// Share of the test samples predicted right, 0 to 1.
+    pub accuracy: f64,
+    /// Accuracy of always answering the most frequent test label.
+    pub majority_baseline: f64,
+    /// Test samples.
+    pub samples: u64,
+}
+
+/// The three ways to train. Ordered as tables list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regime {
+    /// Nothing is imported.
+    FromScratch,
+    /// Some imported layer is trained on.
+    FineTuning,
+    /// Every imported layer is frozen.
+    FeatureExtraction,
+}
+
+impl Record {
+    /// Reads `record.json` in `dir`. The other files are neither read nor checked.
+    ///
+    /// Errors: it is missing or damaged, or a newer graft wrote it.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(RECORD);
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::new("no record here")
+                .help("`graft run` leaves one when it has trained to the end"),
+            _ => error.into(),
+        });
+        text.and_then(|text| parse(&text)).at(path.display())
+    }
+
+    /// Which of the three ways this run went.
+    pub fn regime(&self) -> Regime {
+        match &self.source {
+            None => Regime::FromScratch,
+            Some(source) if source.multipliers.iter().all(|&factor| factor == 0.0) => {
+                Regime::FeatureExtraction
+            }
+            Some(_) => Regime::FineTuning,
+        }
+    }
+
+    /// `record.json` as text.
+    pub(super) fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|error| Error::new(error.to_string()).at(RECORD))
+    }
+}
+
+impl Regime {
+    /// The word for it in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Regime::FromScratch => "from_scratch",
+            Regime::FineTuning => "fine_tuning",
+            Regime::FeatureExtraction => "feature_extraction",
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Record> {
+    /// The one field that every version of the format has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        format: u32,
+    }
+    let damaged = |error: serde_json::Error| {
+        Error::new(format!("damaged record: {error}"))
+            .help("delete the record's directory and run the experiment again")
+    };
+    let Versioned { format } = serde_json::from_str(text).map_err(damaged)?;
+    if format > FORMAT {
+        let problem = format!("format {format}, written by a newer graft; this one reads {FORMAT}");
+        return Err(Error::new(problem).help("update graft"));
+    }
+    serde_json::from_str(text).map_err(damaged)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A finished fine-tuning run with invented figures.
+    pub(crate) fn example(experiment: &str, seed: u64, accuracy: f64) -> Record {
+        let file = |path: &str, samples| DataFile {
+            path: path.into(),
+            sha256: format!("{samples:0<64}"),
+            samples,
+            classes: 2,
+        };
+        Record {
+            format: FORMAT,
+            experiment: experiment.to_owned(),
+            seed,
+            identity: format!("{experiment}, seed {seed}"),
+            setup: experiment.to_owned(),
+            state: State::Complete,
+            graft: "0.1.0".to_owned(),
+            backend: "cpu".to_owned(),
+            device: "x86-64 CPU".to_owned(),
+            threads: 2,
+            started: "2026-11-23T20:37:05Z".to_owned(),
+            seconds: 83.25,
+            epochs: 10,
+            parameters: Parameters {
+                total: 1_234_567,
+                imported: 800_000,
+                trained: 1_234_567,
+                frozen: 0,
+            },
+            data: Data {
+                train: file("data/train.h5", 300),
+                test: file("data/test.h5", 2000),
+            },
+            source: Some(Source {
+                path: "models/source.safetensors".into(),
+                format: "safetensors".to_owned(),
+                sha256: "5".repeat(64),
+                imported_tensors: 26,
+                target_tensors: 32,
+                imported_parameters: 800_000,
+                multipliers: vec![0.001],
+            }),
+            classes: vec!["frowning".to_owned(), "smiling".to_owned()],
+            metrics: Metrics {
+                training_cost: 0.1 + 0.2,
+                test_cost: 0.4,
+                accuracy,
+                majority_baseline: 0.5,
+                samples: 2000,
+            },
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// The same run without a source model.
+    pub(crate) fn example_from_scratch(experiment: &str, seed: u64, accuracy: f64) -> Record {
+        let mut record = example(experiment, seed, accuracy);
+        record.parameters.imported = 0;
+        record.source = None;
+        record
+    }
+
+    fn read_text(text: &str) -> Result<Record> {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(RECORD), text).unwrap();
+        Record::read(directory.path())
+    }
+
+    #[test]
+    fn a_record_reads_back_bit_for_bit() {
+        let mut record = example("faces/fine_tuning", 42, 0.8525000000000001);
+        record.metrics.test_cost = 3.141592653589793e-7;
+        // Needs serde_json's `float_roundtrip`: without it some floats come back one bit off.
+        record.seconds = 90.42225290942383;
+        assert_eq!(read_text(&record.to_json().unwrap()).unwrap(), record);
+    }
+
+    #[test]
+    fn costs_of_a_diverged_run_read_back() {
+        let mut record = example("diverged", 1, 0.5);
+        record.metrics.training_cost = f64::NAN;
+        record.metrics.test_cost = f64::INFINITY;
+        let read = read_text(&record.to_json().unwrap()).unwrap();
+        assert!(read.metrics.training_cost.is_nan());
+        assert_eq!(read.metrics.test_cost, f64::INFINITY);
+    }
+
+    #[test]
+    fn missing_damaged_and_newer_records_are_told_apart() {
+        let missing = Record::read(Path::new("no/such")).unwrap_err().to_string();
+        assert!(missing.contains("record.json: no record here"), "{missing}");
+        let damaged = read_text("{\"format\": 1, \"exper")
+            .unwrap_err()
+            .to_string();
+        assert!(damaged.contains("damaged record"), "{damaged}");
+        let lacking = read_text("{\"format\": 1}").unwrap_err().to_string();
+        assert!(lacking.contains("missing field `experiment`"), "{lacking}");
+        let newer = read_text("{\"format\": 2}").unwrap_err().to_string();
+        assert!(newer.contains("written by a newer graft"), "{newer}");
+    }
+
+    #[test]
+    fn the_regime_follows_from_the_source_and_its_multipliers() {
+        let regime = |multipliers: &[f64]| {
+            let mut record = example("any", 1, 0.5);
+            record.source.as_mut().unwrap().multipliers = multipliers.to_vec();
+            record.regime()
+        };
+        assert_eq!(
+            example_from_scratch("any", 1, 0.5).regime(),
+            Regime::FromScratch
+        );
+        assert_eq!(regime(&[0.0]), Regime::FeatureExtraction);
+        assert_eq!(regime(&[0.0, 0.001]), Regime::FineTuning);
+    }
+}

@@ -1,0 +1,305 @@
+//! One run from start to record: the only place that knows all the parts.
+//!
+//! It tells a [`Reporter`] what happens and knows no terminal.
+
+pub mod identity;
+pub mod model_file;
+pub mod predict;
+pub mod setup;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use crate::config::experiment::Experiment;
+use crate::data::dataset::Dataset;
+use crate::error::{At, Error, Result};
+use crate::model::backend;
+use crate::model::network::Weights;
+use crate::plan::Run;
+use crate::results::files::FileStamp;
+use crate::results::find::{self, Status};
+use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
+use crate::results::rows::{self, MetricsRow, OutputRow};
+use crate::results::writer::RecordWriter;
+use crate::results::{commit, files, inference, metrics, summary, time};
+use crate::source::import;
+use crate::source::receipt::Receipt;
+use crate::source::{self, SourceModel};
+use crate::train::checkpoint;
+use crate::train::evaluate::Evaluation;
+use crate::train::groups::LayerRate;
+use crate::train::{End, Trainer};
+use identity::Contents;
+use setup::{Inputs, Outline};
+use watch::Watch;
+
+/// What happens in a run.
+pub enum Event<'a> {
+    /// Its record is complete and unchanged.
+    Skipped,
+    /// Something worth knowing: what was imported, what is resumed.
+    Note(&'a str),
+    /// Something that may not be what the author wanted.
+    Warning(&'a str),
+    /// Training begins, on so many samples an epoch.
+    Training { samples: usize },
+    /// A batch is done: `samples` of `of` in the epoch (from 0), mean cost of the batch.
+    Batch {
+        epoch: usize,
+        samples: usize,
+        of: usize,
+        cost: f64,
+    },
+    /// An epoch is done.
+    Epoch(&'a MetricsRow),
+    /// The record stands.
+    Finished(&'a Record),
+}
+
+/// Who is told, and may ask for an end.
+pub trait Reporter {
+    fn event(&mut self, event: Event<'_>);
+    fn stop_requested(&self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was a complete, unchanged record.
+    Skipped,
+    Finished,
+    /// It was asked to stop, and left a checkpoint.
+    Stopped,
+}
+
+/// Trains `run` and puts its record in place, unless one stands there already.
+///
+/// # Errors
+/// Whatever keeps the run from its end; a record that stood there still does.
+pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let experiment = run.experiment.as_ref();
+    let device = backend::device(experiment.backend)?;
+    let (train, test) = setup::files(&experiment.data)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let contents = contents(experiment, &inputs)?;
+    let setup = identity::setup(experiment, &contents)?;
+    let identity = identity::run(&setup, run.seed);
+
+    commit::recover(&run.dir)?;
+    if !force && find::status(&run.dir, &identity) == Status::Complete {
+        reporter.event(Event::Skipped);
+        return Ok(Outcome::Skipped);
+    }
+    let mut writer = RecordWriter::begin(&run.dir, &identity)?;
+    if force {
+        writer.start_over()?;
+    }
+    let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    let (outline, weights) = import(experiment, &inputs, &mut watch)?;
+    let mut trainer = Trainer::new(
+        experiment,
+        &outline.spec,
+        &outline.rates,
+        weights,
+        run.seed,
+        device,
+    )?;
+    if let Some(checkpoint) = checkpoint::read_if_there(&watch.checkpoint_path(), &identity)? {
+        watch.note(&format!("goes on from {}", checkpoint.progress));
+        trainer.resume(checkpoint)?;
+    }
+    watch.training();
+    let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);
+    if trainer.train(&inputs.train, each_epoch, &mut watch)? == End::Stopped {
+        watch.note("stopped; a checkpoint is kept");
+        return Ok(Outcome::Stopped);
+    }
+    let evaluation = trainer.evaluate(&inputs.test)?;
+    write_files(&writer, run, &trainer, &evaluation, &outline, &inputs)?;
+    watch.close()?;
+    let record = Record {
+        format: record::FORMAT,
+        experiment: experiment.name.clone(),
+        seed: run.seed,
+        identity,
+        setup,
+        state: State::Complete,
+        graft: env!("CARGO_PKG_VERSION").to_string(),
+        backend: experiment.backend.to_string(),
+        device: backend::describe(experiment.backend),
+        threads: backend::threads(),
+        started: time::utc(started),
+        seconds: clock.elapsed().as_secs_f64(),
+        epochs: experiment.epochs,
+        parameters: parameters(&outline),
+        data: record::Data {
+            train: data_file(&inputs.train.data, &contents.train),
+            test: data_file(&inputs.test.data, &contents.test),
+        },
+        source: outline.receipt.as_ref().map(|receipt| source_of(receipt, &outline.rates)),
+        classes: class_names(&inputs.test.data),
+        metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
+        files: Default::default(),
+    };
+    writer.commit(record)?;
+    for damaged in summary::write_summary(results)? {
+        reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
+    }
+    reporter.event(Event::Finished(&Record::read(&run.dir)?));
+    Ok(Outcome::Finished)
+}
+
+fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
+    let source = experiment.source_model.as_deref();
+    Ok(Contents {
+        train: inputs.train.data.sha256()?,
+        test: inputs.test.data.sha256()?,
+        source: source.map(|path| FileStamp::of(path).map(|stamp| stamp.sha256)).transpose()?,
+    })
+}
+
+/// Reads the source model, if there is one, and sorts out what is imported and at which rate each
+/// layer trains.
+fn import(experiment: &Experiment, inputs: &Inputs, watch: &mut Watch) -> Result<(Outline, Weights)> {
+    let data = &inputs.train.data;
+    let spec = setup::spec(experiment, data.shape(), data.classes())?;
+    let mut weights = Weights::new();
+    let mut receipt = None;
+    if let Some(path) = &experiment.source_model {
+        let source: SourceModel = source::read(path)?;
+        let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
+        for tensor in tensors {
+            weights.insert((tensor.layer, tensor.role), tensor.values);
+        }
+        watch.note(&imported.summary());
+        for warning in imported.warnings() {
+            watch.warn(&warning);
+        }
+        receipt = Some(imported);
+    }
+    let rates = setup::rates(experiment, &spec, receipt.as_ref())?;
+    let outline = Outline {
+        spec,
+        rates,
+        receipt,
+    };
+    Ok((outline, weights))
+}
+
+fn write_files(
+    writer: &RecordWriter,
+    run: &Run,
+    trainer: &Trainer<'_>,
+    evaluation: &Evaluation,
+    outline: &Outline,
+    inputs: &Inputs,
+) -> Result<()> {
+    let outputs = output_rows(evaluation, &inputs.test.data);
+    let experiment = writer.path(record::EXPERIMENT);
+    fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
+    rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
+    rows::write_outputs(&writer.path(record::OUTPUTS), &outputs)?;
+    files::write_atomically(
+        &writer.path(record::INFERENCE),
+        inference::to_text(&outputs).as_bytes(),
+    )?;
+    let receipt = writer.path(record::RECEIPT);
+    match &outline.receipt {
+        Some(found) => files::write_atomically(&receipt, json(found)?.as_bytes())?,
+        None => remove_if_there(&receipt)?,
+    }
+    let tensors = trainer.tensors();
+    let model = writer.path(record::MODEL);
+    let (input, transform) = (outline.spec.input, &inputs.train.transform);
+    model_file::write(&model, &tensors, input, transform)?;
+    match &run.experiment.save_path {
+        Some(copy) => model_file::write(copy, &tensors, input, transform),
+        None => Ok(()),
+    }
+}
+
+fn json(receipt: &Receipt) -> Result<String> {
+    let text = serde_json::to_string_pretty(receipt);
+    text.map(|text| text + "\n").map_err(|error| Error::new(error.to_string()).at("receipt"))
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => fs::remove_file(path).at(path.display()),
+        false => Ok(()),
+    }
+}
+
+fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
+    let rows = evaluation.confidences.chunks_exact(test.classes());
+    rows.zip(test.labels())
+        .enumerate()
+        .map(|(index, (row, &label))| OutputRow {
+            index,
+            label: label as usize,
+            predicted: crate::train::evaluate::most_confident(row) as usize,
+            confidences: row.iter().map(|&confidence| confidence as f32).collect(),
+        })
+        .collect()
+}
+
+fn parameters(outline: &Outline) -> Parameters {
+    let layers = || outline.spec.layers.iter().zip(&outline.rates);
+    let count = |select: &dyn Fn(&LayerRate) -> bool| -> u64 {
+        let selected = layers().filter(|(_, rate)| select(rate));
+        selected.map(|(layer, _)| layer.parameter_count() as u64).sum()
+    };
+    Parameters {
+        total: count(&|_| true),
+        imported: outline.receipt.as_ref().map_or(0, |receipt| receipt.totals.parameters as u64),
+        trained: count(&|rate| !rate.frozen),
+        frozen: count(&|rate| rate.frozen),
+    }
+}
+
+fn data_file(data: &Dataset, sha256: &str) -> DataFile {
+    DataFile {
+        path: data.path().to_path_buf(),
+        sha256: sha256.to_string(),
+        samples: data.len() as u64,
+        classes: data.classes(),
+    }
+}
+
+/// The names of the classes; their numbers where the file does not name them.
+fn class_names(data: &Dataset) -> Vec<String> {
+    match data.class_names() {
+        [] => (0..data.classes()).map(|class| class.to_string()).collect(),
+        names => names.to_vec(),
+    }
+}
+
+fn source_of(receipt: &Receipt, rates: &[LayerRate]) -> Source {
+    let imported = rates.iter().filter(|rate| rate.imported);
+    // Bits of floats that are not negative sort as the numbers do.
+    let multipliers: BTreeSet<u64> = imported.map(|rate| rate.multiplier.to_bits()).collect();
+    Source {
+        path: receipt.source.path.clone().into(),
+        format: receipt.source.format.clone(),
+        sha256: receipt.source.sha256.clone(),
+        imported_tensors: receipt.totals.tensors,
+        target_tensors: receipt.totals.of_tensors,
+        imported_parameters: receipt.totals.parameters as u64,
+        multipliers: multipliers.into_iter().map(f64::from_bits).collect(),
+    }
+}
+
+fn final_metrics(evaluation: &Evaluation, rows: &[MetricsRow], labels: &[u32]) -> Result<Metrics> {
+    let labels: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
+    Ok(Metrics {
+        training_cost: rows.last().map_or(f64::NAN, |row| row.training_cost),
+        test_cost: evaluation.cost,
+        accuracy: evaluation.accuracy,
+        majority_baseline: metrics::majority_baseline(&labels)?,
+        samples: labels.len() as u64,
+    })
+}

@@ -1,0 +1,87 @@
+//! A finished record's model, applied to single images.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::model_file;
+use crate::config::experiment::Backend;
+use crate::config::{self, Environment, Overrides};
+use crate::data::batches::Transform;
+use crate::data::images;
+use crate::error::Result;
+use crate::model::backend;
+use crate::model::network::{self, Network, Weights};
+use crate::model::spec::NetworkSpec;
+use crate::results::record::{self, Record};
+use crate::source::{self, import};
+use crate::train::{evaluate, loss};
+
+/// A model that is ready to predict.
+pub struct Predictor {
+    network: Network,
+    shape: [usize; 3],
+    transform: Transform,
+    classes: Vec<String>,
+    device: Device,
+}
+
+/// What the model says about one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The most confident class.
+    pub class: usize,
+    /// One a class; they sum to 1.
+    pub confidences: Vec<f64>,
+}
+
+impl Predictor {
+    /// Opens the model of the record at `dir`.
+    ///
+    /// # Errors
+    /// The record is not complete or its model does not fit its experiment.
+    pub fn open(dir: &Path, backend: Backend) -> Result<Self> {
+        let record = Record::read(dir)?;
+        let experiment = dir.join(record::EXPERIMENT);
+        let experiment =
+            config::load_with(&experiment, &Overrides::default(), &Environment::none())?;
+        let model = source::read(&dir.join(record::MODEL))?;
+        let (shape, transform) = model_file::input_of(&model)?;
+        let spec = NetworkSpec::resolve(&experiment.model, shape, record.classes.len())?;
+        let every_layer = spec.layers.iter().filter(|layer| !layer.parameters.is_empty());
+        let every_layer: Vec<String> = every_layer.map(|layer| layer.name.clone()).collect();
+        let (tensors, _) = import::import(&model, &spec, &every_layer)?;
+        let weights: Weights = tensors
+            .into_iter()
+            .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
+            .collect();
+        let device = backend::device(backend)?;
+        Ok(Self {
+            network: Network::new(&spec, weights, record.seed, &device)?,
+            shape,
+            transform,
+            classes: record.classes,
+            device,
+        })
+    }
+
+    /// Names of the classes, in the order of the confidences.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// What the model says about the image at `path`, cropped and resized to the model's input.
+    ///
+    /// # Errors
+    /// The image cannot be read.
+    pub fn predict(&self, path: &Path) -> Result<Prediction> {
+        let mut pixels = images::load(path, self.shape)?;
+        self.transform.apply(&mut pixels);
+        let images = network::images(pixels, self.shape, &self.device);
+        let logits = self.network.forward(images, None).features().into_data();
+        let logits: Vec<f32> = logits.iter::<f32>().collect();
+        let confidences = loss::confidences(&logits, self.classes.len());
+        let class = evaluate::most_confident(&confidences) as usize;
+        Ok(Prediction { class, confidences })
+    }
+}

@@ -1,0 +1,157 @@
+//! What a run starts from: data files, network, imported weights, learning rates.
+//!
+//! `graft plan` asks for the [`Outline`] alone, which needs no weights and writes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::experiment::{Data, DataFiles, Experiment, Mean, Preprocessing};
+use crate::data::batches::Transform;
+use crate::data::dataset::Dataset;
+use crate::data::drawn;
+use crate::error::{At, Error, Result};
+use crate::model::spec::{NetworkSpec, shape_text};
+use crate::source::SourceModel;
+use crate::source::import;
+use crate::source::receipt::Receipt;
+use crate::train::Split;
+use crate::train::groups::{self, LayerRate};
+
+/// The network on paper and what training would do to each of its layers.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    pub spec: NetworkSpec,
+    pub rates: Vec<LayerRate>,
+    /// Absent from scratch.
+    pub receipt: Option<Receipt>,
+}
+
+/// The training and the test file, open, with what happens to their pixels.
+pub struct Inputs {
+    pub train: Split,
+    pub test: Split,
+}
+
+/// Works out the outline of `experiment` on samples of `shape` with `classes` categories.
+///
+/// # Errors
+/// The model does not fit the data; nothing, or not all that is required, can be imported; a
+/// multiplier names no layer.
+pub fn outline(
+    experiment: &Experiment,
+    shape: [usize; 3],
+    classes: usize,
+    source: Option<&SourceModel>,
+) -> Result<Outline> {
+    let spec = spec(experiment, shape, classes)?;
+    let receipt = source.map(|source| import::matches(source, &spec));
+    if let Some(receipt) = &receipt {
+        import::check(receipt, &spec, &experiment.source.require)?;
+    }
+    let rates = rates(experiment, &spec, receipt.as_ref())?;
+    Ok(Outline {
+        spec,
+        rates,
+        receipt,
+    })
+}
+
+/// The target model on samples of `shape`, with the classes that the experiment or the data say.
+///
+/// # Errors
+/// The experiment's `model.classes` is not that of the data; the layers do not fit.
+pub fn spec(experiment: &Experiment, shape: [usize; 3], classes: usize) -> Result<NetworkSpec> {
+    match experiment.model.classes {
+        Some(asked) if asked != classes => Err(Error::new(format!(
+            "model.classes is {asked}, but the data have {classes} classes"
+        ))
+        .help("leave model.classes away: it then follows from the data")),
+        _ => NetworkSpec::resolve(&experiment.model, shape, classes),
+    }
+}
+
+/// The learning-rate multiplier of every layer, given what was imported.
+///
+/// # Errors
+/// As [`groups::layer_rates`].
+pub fn rates(
+    experiment: &Experiment,
+    spec: &NetworkSpec,
+    receipt: Option<&Receipt>,
+) -> Result<Vec<LayerRate>> {
+    let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
+    groups::layer_rates(spec, &experiment.learning_rate_multiplier, imported)
+}
+
+/// The training and the test file of `data`, drawn now if they are a built-in task's and not there.
+///
+/// # Errors
+/// The task cannot be written.
+pub fn files(data: &Data) -> Result<(PathBuf, PathBuf)> {
+    match &data.files {
+        DataFiles::Files { train, test } => Ok((data.root.join(train), data.root.join(test))),
+        DataFiles::Drawn { builtin, draw_seed } => {
+            let files = drawn::ensure(builtin, &data.root, *draw_seed)?;
+            Ok((files.train, files.test))
+        }
+    }
+}
+
+/// Shape of a sample and number of classes, without writing anything.
+///
+/// # Errors
+/// The training file cannot be read.
+pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
+    match &data.files {
+        DataFiles::Files { train, .. } => {
+            let train = Dataset::open(&data.root.join(train))?;
+            Ok((train.shape(), train.classes()))
+        }
+        DataFiles::Drawn { builtin, .. } => drawn::shape_and_classes(builtin),
+    }
+}
+
+/// Opens both files and prepares what is subtracted from and multiplied with their pixels.
+///
+/// # Errors
+/// A file cannot be read, or the two do not belong together.
+pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<Inputs> {
+    let train = Arc::new(Dataset::open(train)?);
+    let test = Arc::new(Dataset::open(test)?);
+    if train.shape() != test.shape() {
+        let problem = format!(
+            "its images are {}, those of the training file {}",
+            shape_text(&test.shape()),
+            shape_text(&train.shape())
+        );
+        return Err(Error::new(problem).at(test.path().display()));
+    }
+    if train.classes() != test.classes() {
+        let problem = format!(
+            "it has {} classes, the training file {}",
+            test.classes(),
+            train.classes()
+        );
+        return Err(Error::new(problem).at(test.path().display()));
+    }
+    let mean = |data: &Dataset| data.mean().at("mean").map(Arc::new).map(Some);
+    let (train_mean, test_mean) = match preprocessing.mean {
+        Mean::None => (None, None),
+        Mean::Own => (mean(&train)?, mean(&test)?),
+        Mean::Train => {
+            let mean = mean(&train)?;
+            (mean.clone(), mean)
+        }
+    };
+    let split = |data, mean| Split {
+        data,
+        transform: Transform {
+            mean,
+            scale: preprocessing.scale as f32,
+        },
+    };
+    Ok(Inputs {
+        train: split(train, train_mean),
+        test: split(test, test_mean),
+    })
+}

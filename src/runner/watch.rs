@@ -1,0 +1,117 @@
+//! The run's log and checkpoints, between the training loop and whoever watches.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{Event, Reporter};
+use crate::error::{At, Result};
+use crate::results::record;
+use crate::results::rows::MetricsRow;
+use crate::results::writer::RecordWriter;
+use crate::train::{Observer, Trainer};
+
+/// Passes on what happens, and writes it to the record's log.
+pub struct Watch<'a> {
+    reporter: &'a mut dyn Reporter,
+    log: File,
+    log_path: PathBuf,
+    checkpoint: PathBuf,
+    /// Kept in each checkpoint.
+    identity: String,
+    /// Training samples an epoch.
+    samples: usize,
+    /// The first line that could not be written to the log.
+    failure: Option<std::io::Error>,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(
+        reporter: &'a mut dyn Reporter,
+        writer: &RecordWriter,
+        identity: &str,
+        samples: usize,
+    ) -> Result<Self> {
+        let log_path = writer.path(record::LOG);
+        let mut options = OpenOptions::new();
+        let log = options.create(true).append(true).open(&log_path);
+        Ok(Self {
+            reporter,
+            log: log.at(log_path.display())?,
+            log_path,
+            checkpoint: writer.path("checkpoint.safetensors"),
+            identity: identity.to_string(),
+            samples,
+            failure: None,
+        })
+    }
+
+    pub fn checkpoint_path(&self) -> PathBuf {
+        self.checkpoint.clone()
+    }
+
+    pub fn note(&mut self, text: &str) {
+        self.write(text);
+        self.reporter.event(Event::Note(text));
+    }
+
+    pub fn warn(&mut self, text: &str) {
+        self.write(&format!("warning: {text}"));
+        self.reporter.event(Event::Warning(text));
+    }
+
+    pub fn training(&mut self) {
+        let samples = self.samples;
+        self.reporter.event(Event::Training { samples });
+    }
+
+    /// Ends the log.
+    ///
+    /// # Errors
+    /// A line of it could not be written.
+    pub fn close(&mut self) -> Result<()> {
+        match self.failure.take() {
+            Some(error) => Err(error).at(self.log_path.display()),
+            None => self.log.sync_all().at(self.log_path.display()),
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if let Err(error) = writeln!(self.log, "{text}") {
+            self.failure.get_or_insert(error);
+        }
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn batch(&mut self, epoch: usize, samples: usize, cost: f64) {
+        self.reporter.event(Event::Batch {
+            epoch,
+            samples,
+            of: self.samples,
+            cost,
+        });
+    }
+
+    fn epoch(&mut self, row: &MetricsRow) {
+        let evaluated = match (row.test_cost, row.accuracy) {
+            (Some(cost), Some(accuracy)) => {
+                format!(", test cost {cost:.4}, accuracy {:.2} %", 100.0 * accuracy)
+            }
+            _ => String::new(),
+        };
+        self.write(&format!(
+            "epoch {}: training cost {:.4}{evaluated}, {:.1} s, {:.0} images/s",
+            row.epoch, row.training_cost, row.seconds, row.images_per_second
+        ));
+        self.reporter.event(Event::Epoch(row));
+    }
+
+    fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()> {
+        trainer.write_checkpoint(&self.checkpoint, &self.identity)
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.reporter.stop_requested()
+    }
+}

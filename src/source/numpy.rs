@@ -1,0 +1,304 @@
+//! numpy arrays and scalars out of a pickle's nodes.
+//!
+//! It knows how numpy's `__reduce__` writes an array, under Python 2 and 3 and in every protocol,
+//! and nothing of models. Format: numpy's `_core/src/multiarray/methods.c`, `array_reduce_ex`.
+
+use super::element::{ByteOrder, Element};
+use super::pickle::{Global, Node, NodeId, Pickle};
+use crate::error::{Error, Result};
+use crate::model::spec::shape_text;
+
+/// An array as it lies in the file, checked: its data have the length that its shape says.
+#[derive(Debug)]
+pub struct Array<'a> {
+    pub shape: Vec<usize>,
+    dtype: Dtype,
+    /// Fortran order: the first index runs fastest.
+    fortran: bool,
+    data: Data<'a>,
+}
+
+/// Whether the node is a call that makes an array.
+pub fn is_array(pickle: &Pickle, id: NodeId) -> bool {
+    matches!(
+        pickle.node(id),
+        Node::Call {
+            callable: Global::Reconstruct | Global::FromBuffer,
+            ..
+        }
+    )
+}
+
+/// The array at `id`.
+///
+/// # Errors
+/// Something else; a dtype other than floats and integers; more or fewer bytes than the shape says.
+pub fn array<'a>(pickle: &'a Pickle, id: NodeId) -> Result<Array<'a>> {
+    let not_array = || Error::new("is not a numpy array");
+    let Node::Call {
+        callable,
+        arguments,
+        state,
+    } = pickle.node(id)
+    else {
+        return Err(not_array());
+    };
+    let (shape, dtype, fortran, data) = match (callable, state.and_then(|id| pickle.items(id))) {
+        (Global::Reconstruct, Some(&[_version, shape, dtype, fortran, data])) => {
+            let fortran = matches!(pickle.node(fortran), Node::Bool(true) | Node::Int(1));
+            (shape, dtype, fortran, data)
+        }
+        (Global::FromBuffer, _) => {
+            let Some(&[data, dtype, shape, order]) = pickle.items(*arguments) else {
+                return Err(not_array());
+            };
+            (shape, dtype, pickle.text(order) == Some("F"), data)
+        }
+        _ => return Err(not_array()),
+    };
+    let shape = dimensions(pickle, shape)?;
+    let dtype = Dtype::read(pickle, dtype)?;
+    let data = Data::read(pickle, data)?;
+    let expected = shape
+        .iter()
+        .try_fold(dtype.element.size(), |n, &d| n.checked_mul(d));
+    let found = data.len()?;
+    if expected != Some(found) {
+        let shape = shape_text(&shape);
+        let problem = format!("an array of shape {shape} has {found} bytes of data");
+        return Err(Error::new(problem).help("the file is damaged"));
+    }
+    Ok(Array {
+        shape,
+        dtype,
+        fortran,
+        data,
+    })
+}
+
+/// A size: a Python integer or a numpy scalar.
+pub fn size(pickle: &Pickle, id: NodeId) -> Option<usize> {
+    match *pickle.node(id) {
+        Node::Int(value) => usize::try_from(value).ok(),
+        Node::Call {
+            callable: Global::Scalar,
+            arguments,
+            ..
+        } => {
+            let &[dtype, data] = pickle.items(arguments)? else {
+                return None;
+            };
+            let dtype = Dtype::read(pickle, dtype).ok()?;
+            let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
+            match dtype.values(&data).ok()?[..] {
+                // Exact: an f32 holds every whole number up to 2²⁴.
+                [value] if (0.0..=16_777_216.0).contains(&value) && value.fract() == 0.0 => {
+                    Some(value as usize)
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+impl Array<'_> {
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The elements as f32, in C order: the last index runs fastest.
+    ///
+    /// # Errors
+    /// Latin-1 text that holds other characters.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        let values = self.dtype.values(&self.data)?;
+        match self.fortran {
+            true => Ok(c_order(&self.shape, &values)),
+            false => Ok(values),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Dtype {
+    element: Element,
+    order: ByteOrder,
+}
+
+impl Dtype {
+    /// `dtype('f4', …)` with the state `(version, byte order, subarray, names, …)`.
+    fn read(pickle: &Pickle, id: NodeId) -> Result<Self> {
+        let unknown = || Error::new("an array's dtype is malformed");
+        let &Node::Call {
+            callable: Global::Dtype,
+            arguments,
+            state: Some(state),
+        } = pickle.node(id)
+        else {
+            return Err(unknown());
+        };
+        let code = pickle.items(arguments).and_then(<[_]>::first);
+        let code = code.and_then(|&id| pickle.text(id)).ok_or_else(unknown)?;
+        let Some(&[_version, order, subarray, names, ..]) = pickle.items(state) else {
+            return Err(unknown());
+        };
+        let plain = [subarray, names].map(|id| *pickle.node(id) == Node::None) == [true, true];
+        let element = element(code).filter(|_| plain).ok_or_else(|| {
+            let code: String = code.chars().take(20).flat_map(char::escape_debug).collect();
+            Error::new(format!("an array of dtype `{code}` is not supported"))
+                .help("floats and integers are read")
+        })?;
+        let order = match pickle.text(order) {
+            Some("<" | "|" | "=") => ByteOrder::Little,
+            Some(">") => ByteOrder::Big,
+            _ => return Err(unknown()),
+        };
+        Ok(Self { element, order })
+    }
+
+    fn values(self, data: &Data) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(data.len()? / self.element.size());
+        data.for_each_block(|block| self.element.append(self.order, block, &mut values))?;
+        Ok(values)
+    }
+}
+
+fn element(code: &str) -> Option<Element> {
+    Some(match code {
+        "f2" => Element::F16,
+        "f4" => Element::F32,
+        "f8" => Element::F64,
+        "i1" => Element::I8,
+        "i2" => Element::I16,
+        "i4" => Element::I32,
+        "i8" => Element::I64,
+        "u1" => Element::U8,
+        "u2" => Element::U16,
+        "u4" => Element::U32,
+        "u8" => Element::U64,
+        _ => return None,
+    })
+}
+
+/// The bytes of an array or scalar.
+#[derive(Debug, Clone, Copy)]
+enum Data<'a> {
+    Plain(&'a [u8]),
+    /// Python 3 writes bytes for protocol 2 as text whose characters are the bytes: here in UTF-8.
+    Latin1(&'a [u8]),
+}
+
+/// Bytes that are decoded at a time; a multiple of every element's size.
+const BLOCK: usize = 1 << 16;
+
+impl<'a> Data<'a> {
+    fn read(pickle: &'a Pickle, id: NodeId) -> Result<Self> {
+        let malformed = || Error::new("an array's data are not a byte string");
+        match pickle.node(id) {
+            Node::Bytes(bytes) => Ok(Self::Plain(bytes)),
+            &Node::Call {
+                callable,
+                arguments,
+                ..
+            } => match (callable, pickle.items(arguments)) {
+                // How Python 3 writes empty bytes, and bytearrays.
+                (Global::Bytes, Some([])) => Ok(Self::Plain(&[])),
+                (Global::Bytes, Some(&[bytes])) => match pickle.node(bytes) {
+                    Node::Bytes(bytes) => Ok(Self::Plain(bytes)),
+                    _ => Err(malformed()),
+                },
+                (Global::Encode, Some(&[text, encoding])) => {
+                    match (pickle.node(text), pickle.text(encoding)) {
+                        (Node::Text(text), Some("latin1" | "latin-1")) => Ok(Self::Latin1(text)),
+                        _ => Err(malformed()),
+                    }
+                }
+                _ => Err(malformed()),
+            },
+            _ => Err(malformed()),
+        }
+    }
+
+    /// Whether it may be a single element; in constant time, where `len` counts.
+    fn is_short(&self) -> bool {
+        let (Self::Plain(stored) | Self::Latin1(stored)) = self;
+        stored.len() <= 16
+    }
+
+    /// Number of bytes.
+    fn len(&self) -> Result<usize> {
+        match self {
+            Self::Plain(bytes) => Ok(bytes.len()),
+            // As many as characters: every byte but the continuations.
+            Self::Latin1(text) => Ok(text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()),
+        }
+    }
+
+    /// Hands over the bytes, all blocks but the last being of [`BLOCK`] bytes: the text of a large
+    /// array is never in memory a second time.
+    fn for_each_block(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let mut rest = match self {
+            Self::Plain(bytes) => {
+                bytes.chunks(BLOCK).for_each(take);
+                return Ok(());
+            }
+            Self::Latin1(text) => *text,
+        };
+        let mut block = Vec::with_capacity(BLOCK);
+        while !rest.is_empty() {
+            let (byte, length) = match *rest {
+                [byte @ ..0x80, ..] => (byte, 1),
+                // The two-byte sequences of U+0080 to U+00FF.
+                [lead @ 0xc2..=0xc3, next @ 0x80..=0xbf, ..] => (lead << 6 | next & 0x3f, 2),
+                _ => return Err(Error::new("an array's text holds more than latin-1")),
+            };
+            rest = &rest[length..];
+            block.push(byte);
+            if block.len() == BLOCK {
+                take(&block);
+                block.clear();
+            }
+        }
+        take(&block);
+        Ok(())
+    }
+}
+
+/// Most dimensions of a numpy array.
+const MOST_DIMENSIONS: usize = 64;
+
+fn dimensions(pickle: &Pickle, id: NodeId) -> Result<Vec<usize>> {
+    let items = pickle
+        .items(id)
+        .filter(|items| items.len() <= MOST_DIMENSIONS);
+    items
+        .and_then(|items| items.iter().map(|&item| size(pickle, item)).collect())
+        .ok_or_else(|| Error::new("an array's shape is malformed"))
+}
+
+/// Reorders `values` of an array whose first index runs fastest.
+fn c_order(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let mut ordered = Vec::with_capacity(values.len());
+    let mut index = vec![0; shape.len()];
+    for _ in 0..values.len() {
+        let position = index
+            .iter()
+            .zip(shape)
+            .rev()
+            .fold(0, |p, (&i, &size)| p * size + i);
+        ordered.push(values[position]);
+        for (i, &size) in index.iter_mut().zip(shape).rev() {
+            *i += 1;
+            if *i < size {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests;

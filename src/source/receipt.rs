@@ -1,0 +1,290 @@
+//! The receipt: what was imported into a target model, from where and how; and what was not, and why.
+//!
+//! Plain data. `import` makes it, the record keeps it as `receipt.json`, tables are drawn from it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::spec::shape_text;
+
+/// The record of one import.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub source: SourceFile,
+    pub totals: Totals,
+    /// Every tensor of the target model, in its order.
+    pub tensors: Vec<Entry>,
+    /// Tensors of the source model that no layer of the target took.
+    pub unused: Vec<Unused>,
+}
+
+/// The source model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    pub path: String,
+    pub format: String,
+    /// Of the file, in hexadecimal; empty if the model is yet to be trained.
+    pub sha256: String,
+}
+
+/// How much of the target model was imported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub tensors: usize,
+    pub of_tensors: usize,
+    pub parameters: usize,
+    pub of_parameters: usize,
+}
+
+/// One tensor of the target model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub layer: String,
+    /// `weight`, `bias`, …
+    pub role: String,
+    pub shape: Vec<usize>,
+    /// Number of values.
+    pub parameters: usize,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What became of a tensor of the target model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Imported {
+        from: Origin,
+        /// What was done to the values, in words.
+        transform: String,
+        /// Of the imported values as little-endian f32 in the target's layout, in hexadecimal;
+        /// absent in a plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    NotImported {
+        reason: String,
+        /// The tensor that would have been taken by its name, had it fitted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rejected: Option<Origin>,
+    },
+}
+
+/// A tensor of the source model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub layer: String,
+    pub tensor: String,
+    /// As in the file.
+    pub shape: Vec<usize>,
+}
+
+/// A tensor of the source model that was not imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unused {
+    #[serde(flatten)]
+    pub origin: Origin,
+    pub reason: String,
+}
+
+impl Receipt {
+    /// Whether all tensors of this target layer were imported. False for layers without tensors.
+    pub fn is_imported(&self, layer: &str) -> bool {
+        let mut tensors = self.of_layer(layer).peekable();
+        tensors.peek().is_some() && tensors.all(Entry::is_imported)
+    }
+
+    /// The target layers all of whose tensors were imported, in order.
+    pub fn imported_layers(&self) -> Vec<&str> {
+        let mut layers = self.layers();
+        layers.retain(|layer| self.is_imported(layer));
+        layers
+    }
+
+    /// One line for people: how much was imported, and from where.
+    pub fn summary(&self) -> String {
+        let Totals {
+            tensors,
+            of_tensors,
+            parameters,
+            of_parameters,
+        } = self.totals;
+        let SourceFile { path, format, .. } = &self.source;
+        format!(
+            "{tensors} of {of_tensors} tensors ({parameters} of {of_parameters} parameters) \
+             imported from {path} ({format})"
+        )
+    }
+
+    /// What a person may not have meant: a layer of the same name that does not fit, a layer
+    /// imported in part, weights without their bias.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for entry in &self.tensors {
+            if let Outcome::NotImported {
+                reason,
+                rejected: Some(_),
+            } = &entry.outcome
+            {
+                warnings.push(format!("{entry} was not imported: {reason}"));
+            }
+        }
+        for layer in self.layers() {
+            let imported = self.of_layer(layer).filter(|entry| entry.is_imported());
+            let (imported, all) = (imported.count(), self.of_layer(layer).count());
+            if 0 < imported && imported < all {
+                warnings.push(format!(
+                    "`{layer}` was imported in part, {imported} of {all} tensors, and counts as not imported"
+                ));
+            }
+            let bias = format!("{layer}_bias");
+            let has_bias = self.of_layer(&bias).next().is_some();
+            if has_bias && self.is_imported(layer) && !self.is_imported(&bias) {
+                warnings.push(format!("`{layer}` was imported without its bias, `{bias}`"));
+            }
+        }
+        warnings
+    }
+
+    fn of_layer(&self, layer: &str) -> impl Iterator<Item = &Entry> {
+        self.tensors
+            .iter()
+            .filter(move |entry| entry.layer == layer)
+    }
+
+    /// Target layers with tensors, in order.
+    fn layers(&self) -> Vec<&str> {
+        let mut layers: Vec<_> = self.tensors.iter().map(|e| e.layer.as_str()).collect();
+        // A layer's tensors stand together.
+        layers.dedup();
+        layers
+    }
+}
+
+impl Entry {
+    /// Whether this tensor was imported.
+    pub fn is_imported(&self) -> bool {
+        matches!(self.outcome, Outcome::Imported { .. })
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}.{}`", self.layer, self.role)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape = shape_text(&self.shape);
+        write!(
+            f,
+            "`{}` of the source's `{}`, {shape}",
+            self.tensor, self.layer
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(layer: &str, role: &str, outcome: Outcome) -> Entry {
+        Entry {
+            layer: layer.into(),
+            role: role.into(),
+            shape: vec![4],
+            parameters: 4,
+            outcome,
+        }
+    }
+
+    fn imported() -> Outcome {
+        Outcome::Imported {
+            from: Origin {
+                layer: "a".into(),
+                tensor: "W".into(),
+                shape: vec![4, 1],
+            },
+            transform: "as is".into(),
+            sha256: Some("00".into()),
+        }
+    }
+
+    fn missing() -> Outcome {
+        Outcome::NotImported {
+            reason: "the source has no such layer".into(),
+            rejected: None,
+        }
+    }
+
+    fn receipt(tensors: Vec<Entry>) -> Receipt {
+        Receipt {
+            source: SourceFile {
+                path: "m.p".into(),
+                format: "neon pickle".into(),
+                sha256: "ff".into(),
+            },
+            totals: Totals::default(),
+            tensors,
+            unused: vec![],
+        }
+    }
+
+    #[test]
+    fn a_layer_counts_as_imported_when_all_its_tensors_are() {
+        let receipt = receipt(vec![
+            entry("bn", "scale", imported()),
+            entry("bn", "shift", missing()),
+            entry("fc", "weight", imported()),
+        ]);
+        assert_eq!(receipt.imported_layers(), ["fc"]);
+        assert!(!receipt.is_imported("bn") && !receipt.is_imported("relu"));
+        let warnings = receipt.warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("`bn` was imported in part, 1 of 2 tensors"));
+    }
+
+    #[test]
+    fn weights_without_their_bias_are_worth_a_warning() {
+        let receipt = receipt(vec![
+            entry("conv", "weight", imported()),
+            entry("conv_bias", "bias", missing()),
+        ]);
+        let warnings = receipt.warnings();
+        assert_eq!(
+            warnings,
+            ["`conv` was imported without its bias, `conv_bias`"]
+        );
+    }
+
+    #[test]
+    fn a_receipt_survives_json() -> Result<(), serde_json::Error> {
+        let rejected = Outcome::NotImported {
+            reason: "another shape".into(),
+            rejected: Some(Origin {
+                layer: "fc".into(),
+                tensor: "W".into(),
+                shape: vec![3],
+            }),
+        };
+        let mut before = receipt(vec![
+            entry("fc", "weight", rejected),
+            entry("fc_bias", "bias", imported()),
+            entry("new", "weight", missing()),
+        ]);
+        before.unused.push(Unused {
+            origin: Origin {
+                layer: "fc8".into(),
+                tensor: "W".into(),
+                shape: vec![2, 2],
+            },
+            reason: "the target has no layer `fc8`".into(),
+        });
+        let json = serde_json::to_string_pretty(&before)?;
+        assert!(json.contains(r#""outcome": "imported""#), "{json}");
+        assert_eq!(serde_json::from_str::<Receipt>(&json)?, before);
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! graft's own model files: tensors `<layer>.<role>` in the safetensors format.
+//!
+//! Written so that the same tensors give the same bytes, and never half: a reader sees the old
+//! file or the new one. A file may also hold byte strings (an optimizer's state), as tensors of
+//! u8. This module does not know what the tensors are for.
+//! Format: <https://github.com/huggingface/safetensors#format>.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+
+use super::element::{ByteOrder, Element};
+use super::{Contents, Format, SourceLayer, SourceTensor};
+use crate::error::{At, Error, Result};
+
+/// One tensor to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    pub name: &'a str,
+    pub shape: &'a [usize],
+    pub data: EntryData<'a>,
+}
+
+/// The values of an [`Entry`].
+#[derive(Debug, Clone, Copy)]
+pub enum EntryData<'a> {
+    F32(&'a [f32]),
+    Bytes(&'a [u8]),
+}
+
+/// One tensor as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub data: StoredData,
+}
+
+/// The values of a [`Stored`] tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoredData {
+    /// Any float or integer type but u8, rounded to f32.
+    F32(Vec<f32>),
+    /// A tensor of u8.
+    Bytes(Vec<u8>),
+}
+
+/// All that a file holds: its tensors in the order of the file, and its metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stock {
+    pub tensors: Vec<Stored>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Writes `entries` to `path`, tensors of f32 first, else in the given order.
+///
+/// # Errors
+/// A name twice, a shape that does not fit its values, whatever the file system refuses. The file
+/// at `path`, if there was one, is then as before.
+pub fn write<'a>(
+    path: &Path,
+    entries: impl IntoIterator<Item = Entry<'a>>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    // The format wants tensors aligned to their elements.
+    let is_bytes = |entry: &Entry| matches!(entry.data, EntryData::Bytes(_));
+    let (bytes, floats): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_bytes);
+    let entries = [floats, bytes].concat();
+    let header = header(&entries, metadata).at(path.display())?;
+    write_atomically(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        entries
+            .iter()
+            .try_for_each(|entry| write_data(file, entry.data))
+    })
+    .at(path.display())
+}
+
+/// Reads every tensor of the file at `path`.
+///
+/// # Errors
+/// A file that is missing or damaged, a tensor of booleans or of an exotic float type.
+pub fn load(path: &Path) -> Result<Stock> {
+    let bytes = std::fs::read(path).at(path.display())?;
+    decode(&bytes).at(path.display())
+}
+
+/// The layers of the model in `bytes`: `conv1_1.weight` is the tensor `weight` of the layer
+/// `conv1_1`. Byte strings belong to no layer.
+pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
+    let stock = decode(bytes)?;
+    let mut layers: Vec<SourceLayer> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for stored in stock.tensors {
+        let StoredData::F32(values) = stored.data else {
+            continue;
+        };
+        let Some((layer, role)) = stored.name.rsplit_once('.') else {
+            let problem = format!("tensor `{}` names no layer", stored.name.escape_debug());
+            return Err(Error::new(problem).help("names are `<layer>.<role>`: `conv1_1.weight`"));
+        };
+        let place = *places.entry(layer.to_string()).or_insert_with(|| {
+            layers.push(SourceLayer {
+                name: layer.to_string(),
+                kind: None,
+                filter: None,
+                tensors: Vec::new(),
+            });
+            layers.len() - 1
+        });
+        layers[place].tensors.push(SourceTensor {
+            name: role.to_string(),
+            shape: stored.shape,
+            values,
+        });
+    }
+    Ok(Contents {
+        format: Format::Safetensors,
+        layers,
+        metadata: stock.metadata,
+    })
+}
+
+fn decode(bytes: &[u8]) -> Result<Stock> {
+    let damaged = |error: safetensors::SafeTensorError| {
+        Error::new(format!("is not a complete safetensors file: {error}"))
+            .help("the file is truncated or damaged: copy it again and compare its size")
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut tensors = Vec::with_capacity(file.len());
+    for name in header.offset_keys() {
+        let view = file.tensor(&name).map_err(damaged)?;
+        let data = values(&view).map_err(|e| e.at(name.escape_debug()))?;
+        let shape = view.shape().to_vec();
+        tensors.push(Stored { name, shape, data });
+    }
+    let metadata = header.metadata().clone().unwrap_or_default();
+    Ok(Stock {
+        tensors,
+        metadata: metadata.into_iter().collect(),
+    })
+}
+
+fn values(view: &TensorView) -> Result<StoredData> {
+    let element = match view.dtype() {
+        Dtype::U8 => return Ok(StoredData::Bytes(view.data().to_vec())),
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::Bf16,
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        Dtype::I8 => Element::I8,
+        Dtype::I16 => Element::I16,
+        Dtype::I32 => Element::I32,
+        Dtype::I64 => Element::I64,
+        Dtype::U16 => Element::U16,
+        Dtype::U32 => Element::U32,
+        Dtype::U64 => Element::U64,
+        other => {
+            let problem = format!("tensors of type {other} are not supported");
+            return Err(Error::new(problem).help("floats of 16 to 64 bits and integers are read"));
+        }
+    };
+    let mut values = Vec::with_capacity(view.data().len() / element.size());
+    element.append(ByteOrder::Little, view.data(), &mut values);
+    Ok(StoredData::F32(values))
+}
+
+/// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes
+/// the metadata in the order of a hash table: different at every call.
+fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let mut fields = Map::new();
+    if !metadata.is_empty() {
+        fields.insert("__metadata__".to_string(), json!(metadata));
+    }
+    let mut start = 0;
+    for entry in entries {
+        let (dtype, count, size) = match entry.data {
+            EntryData::F32(values) => ("F32", values.len(), size_of_val(values)),
+            EntryData::Bytes(bytes) => ("U8", bytes.len(), bytes.len()),
+        };
+        if entry.shape.iter().product::<usize>() != count {
+            let problem = format!("{count} values do not have the shape {:?}", entry.shape);
+            return Err(Error::new(problem).at(entry.name));
+        }
+        let end = start + size;
+        let info = json!({"dtype": dtype, "shape": entry.shape, "data_offsets": [start, end]});
+        if fields.insert(entry.name.to_string(), info).is_some() {
+            return Err(Error::new("is written twice").at(entry.name));
+        }
+        start = end;
+    }
+    let mut header = Value::Object(fields).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
+    let values = match data {
+        EntryData::Bytes(bytes) => return file.write_all(bytes),
+        EntryData::F32(values) => values,
+    };
+    let mut buffer = Vec::with_capacity(1 << 16);
+    for block in values.chunks(1 << 14) {
+        buffer.clear();
+        buffer.extend(block.iter().flat_map(|value| value.to_le_bytes()));
+        file.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+/// Writes to a temporary file beside `path`, and renames it when it is on the disk.
+fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // As other files are made, less the umask; temporary files are private otherwise.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(directory)?;
+    let mut file = BufWriter::new(temporary.as_file());
+    write(&mut file)?;
+    file.flush()?;
+    drop(file);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEIGHT: [f32; 4] = [1.0, -2.5, f32::MIN_POSITIVE, 4.0];
+
+    fn entries() -> [Entry<'static>; 4] {
+        let entry = |name, shape, data| Entry { name, shape, data };
+        [
+            entry("z.weight", &[2, 2], EntryData::F32(&WEIGHT)),
+            entry("optimizer", &[3], EntryData::Bytes(&[1, 2, 255])),
+            entry("a.bias", &[1], EntryData::F32(&[7.0])),
+            entry("z.bias", &[0], EntryData::F32(&[])),
+        ]
+    }
+
+    fn metadata() -> BTreeMap<String, String> {
+        let pairs = [
+            ("epochs", "10"),
+            ("architecture", "vgg16"),
+            ("Ünïcode \"", "\n"),
+        ];
+        pairs.map(|(k, v)| (k.to_string(), v.to_string())).into()
+    }
+
+    #[test]
+    fn what_is_written_is_read() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("model.safetensors");
+        write(&path, entries(), &metadata())?;
+        let stock = load(&path)?;
+        assert_eq!(stock.metadata, metadata());
+        let mut found: Vec<_> = stock.tensors.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(found[0], "z.weight");
+        found.sort_unstable();
+        assert_eq!(found, ["a.bias", "optimizer", "z.bias", "z.weight"]);
+        assert_eq!(stock.tensors[0].data, StoredData::F32(WEIGHT.to_vec()));
+        let state = stock.tensors.iter().find(|t| t.name == "optimizer");
+        let bytes = StoredData::Bytes(vec![1, 2, 255]);
+        assert_eq!(state.map(|t| &t.data), Some(&bytes));
+        let model = super::super::read(&path)?;
+        let layers = model
+            .layers
+            .iter()
+            .map(|l| (l.name.as_str(), l.tensors.len()));
+        assert_eq!(layers.collect::<Vec<_>>(), [("z", 2), ("a", 1)]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_same_tensors_give_the_same_bytes_over_an_older_file() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let paths = ["one", "two"].map(|name| directory.path().join(name));
+        std::fs::write(&paths[0], "an older file")?;
+        for path in &paths {
+            write(path, entries(), &metadata())?;
+        }
+        assert_eq!(std::fs::read(&paths[0])?, std::fs::read(&paths[1])?);
+        // And no temporary file is left.
+        assert_eq!(std::fs::read_dir(directory.path())?.count(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_older_file() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("model.safetensors");
+        std::fs::write(&path, "an older file")?;
+        let [weight, ..] = entries();
+        let twice = write(&path, [weight, weight], &metadata());
+        assert!(twice.is_err_and(|e| e.to_string().contains("z.weight: is written twice")));
+        let shape = Entry {
+            shape: &[5],
+            ..weight
+        };
+        assert!(write(&path, [shape], &metadata()).is_err());
+        assert_eq!(std::fs::read(&path)?, b"an older file");
+        assert_eq!(std::fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+
+    /// A file with this header and `count` bytes of data.
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u64).to_le_bytes();
+        [&length, header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn other_float_types_are_read_as_f32() -> Result<()> {
+        let header = r#"{"l.h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},
+            "l.b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]},
+            "l.d":{"dtype":"F64","shape":[1],"data_offsets":[4,12]}}"#;
+        let mut data = vec![0x00, 0xc0, 0x00, 0xc0];
+        data.extend((-2.0f64).to_le_bytes());
+        for stored in decode(&file(header, &data))?.tensors {
+            assert_eq!(stored.data, StoredData::F32(vec![-2.0]), "{}", stored.name);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("model.safetensors");
+        write(&path, entries(), &metadata())?;
+        let bytes = std::fs::read(&path)?;
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+        let tensor = |dtype, end: u64| {
+            format!(r#"{{"l.w":{{"dtype":"{dtype}","shape":[{end}],"data_offsets":[0,{end}]}}}}"#)
+        };
+        for header in [tensor("BOOL", 4), tensor("F32", 4), tensor("U8", u64::MAX)] {
+            assert!(decode(&file(&header, &[0; 4])).is_err(), "{header}");
+        }
+        let nameless = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let error = read_layers(&file(nameless, &[0; 4]))
+            .err()
+            .map(|e| e.to_string());
+        assert!(error.is_some_and(|e| e.contains("tensor `w` names no layer")));
+        Ok(())
+    }
+}

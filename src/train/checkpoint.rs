@@ -1,0 +1,125 @@
+//! What a training needs to go on: trained weights, optimizer state, progress; as one file.
+//!
+//! The frozen prefix is not in it: it comes from the source model and the seed, as at the start.
+//! It knows nothing of where the file lies.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Bytes;
+
+use super::Progress;
+use crate::error::{Error, Result};
+use crate::model::network::NamedTensor;
+use crate::source::safetensors::{self, Entry, EntryData, StoredData};
+
+/// The state of a training between two batches.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Tensors of the layers behind the frozen prefix, by name in files.
+    pub weights: BTreeMap<String, Vec<f32>>,
+    /// The optimizer's state in Burn's own format.
+    pub optimizer: Vec<u8>,
+    pub progress: Progress,
+}
+
+const OPTIMIZER: &str = "optimizer";
+const IDENTITY: &str = "identity";
+const PROGRESS: &str = "progress";
+
+/// The state of `optimizer` as bytes.
+///
+/// # Errors
+/// Burn cannot write it.
+pub fn state_of(optimizer: &ModuleOptimizer) -> Result<Vec<u8>> {
+    let bytes = optimizer.into_bytes();
+    let bytes = bytes.map_err(|error| Error::new(format!("optimizer state: {error}")))?;
+    Ok(bytes.to_vec())
+}
+
+/// `optimizer` with the state that [`state_of`] gave.
+///
+/// # Errors
+/// Burn cannot read it.
+pub fn restore(optimizer: ModuleOptimizer, state: Vec<u8>) -> Result<ModuleOptimizer> {
+    optimizer
+        .from_bytes(Bytes::from_bytes_vec(state))
+        .map_err(|error| Error::new(format!("optimizer state in the checkpoint: {error}")))
+}
+
+/// Writes a checkpoint of the run `identity`; the file at `path` is replaced in one step.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn write(
+    path: &Path,
+    weights: &[NamedTensor],
+    optimizer: &[u8],
+    progress: &Progress,
+    identity: &str,
+) -> Result<()> {
+    let names: Vec<String> = weights.iter().map(NamedTensor::name).collect();
+    let tensors = weights.iter().zip(&names).map(|(tensor, name)| Entry {
+        name,
+        shape: &tensor.shape,
+        data: EntryData::F32(&tensor.values),
+    });
+    let length = [optimizer.len()];
+    let optimizer = Entry {
+        name: OPTIMIZER,
+        shape: &length,
+        data: EntryData::Bytes(optimizer),
+    };
+    let progress = serde_json::to_string(progress)
+        .map_err(|error| Error::new(error.to_string()).at(path.display()))?;
+    let metadata = BTreeMap::from([
+        (IDENTITY.to_string(), identity.to_string()),
+        (PROGRESS.to_string(), progress),
+    ]);
+    safetensors::write(path, tensors.chain([optimizer]), &metadata)
+}
+
+/// Reads the checkpoint at `path`; `None` if there is none, or only one of another run.
+///
+/// # Errors
+/// The file cannot be read or is damaged.
+pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let damaged = |what: &str| {
+        Error::new(format!("damaged checkpoint: {what}"))
+            .at(path.display())
+            .help("delete it, or run with --force, to train from the start")
+    };
+    let stock = safetensors::load(path).map_err(|e| e.help("delete it to train from the start"))?;
+    if stock.metadata.get(IDENTITY).map(String::as_str) != Some(identity) {
+        return Ok(None);
+    }
+    let progress = stock.metadata.get(PROGRESS).ok_or_else(|| damaged("no progress"))?;
+    let progress = serde_json::from_str(progress).map_err(|error| damaged(&error.to_string()))?;
+    let mut weights = BTreeMap::new();
+    let mut optimizer = None;
+    for stored in stock.tensors {
+        match stored.data {
+            StoredData::F32(values) => {
+                weights.insert(stored.name, values);
+            }
+            StoredData::Bytes(bytes) => optimizer = Some(bytes),
+        }
+    }
+    let optimizer = optimizer.ok_or_else(|| damaged("no optimizer state"))?;
+    Ok(Some(Checkpoint {
+        weights,
+        optimizer,
+        progress,
+    }))
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, batch {}", self.epoch + 1, self.batch + 1)
+    }
+}

@@ -1,0 +1,72 @@
+//! One pass over a data file without learning.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::loss;
+use crate::config::experiment::LossName;
+use crate::data::batches::{Batches, Transform};
+use crate::data::dataset::Dataset;
+use crate::error::Result;
+use crate::model::network::{self, Network};
+
+/// Confidences for every sample of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean over all samples.
+    pub cost: f64,
+    /// Share of samples whose most confident class is the label.
+    pub accuracy: f64,
+    /// (samples, classes) in C order.
+    pub confidences: Vec<f64>,
+}
+
+/// Evaluates `parts`, one after another, on exactly the samples of `data`, in file order.
+/// The networks must be off the autodiff device.
+///
+/// # Errors
+/// Whatever reading the file brings.
+pub fn evaluate(
+    parts: &[&Network],
+    data: &Arc<Dataset>,
+    transform: &Transform,
+    batch_size: usize,
+    loss: LossName,
+    device: &Device,
+) -> Result<Evaluation> {
+    let classes = data.classes();
+    let order = (0..data.len()).collect();
+    let mut confidences = Vec::with_capacity(data.len() * classes);
+    for batch in Batches::new(data.clone(), order, batch_size, transform.clone())? {
+        let images = network::images(batch?.pixels, data.shape(), device);
+        let logits = parts
+            .iter()
+            .fold(images, |values, part| part.forward(values, None))
+            .features();
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        confidences.extend(loss::confidences(&logits, classes));
+    }
+    let labels = data.labels();
+    let correct = confidences
+        .chunks_exact(classes)
+        .zip(labels)
+        .filter(|(row, label)| most_confident(row) == **label)
+        .count();
+    Ok(Evaluation {
+        cost: loss::reported(loss, &confidences, labels) / labels.len() as f64,
+        accuracy: correct as f64 / labels.len() as f64,
+        confidences,
+    })
+}
+
+/// The class with the largest confidence; the first of equals.
+pub fn most_confident(row: &[f64]) -> u32 {
+    let mut best = 0;
+    for (class, confidence) in row.iter().enumerate() {
+        if *confidence > row[best] {
+            best = class;
+        }
+    }
+    best as u32
+}

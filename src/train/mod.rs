@@ -1,0 +1,355 @@
+//! The training loop, written out: batches, forward, backward, one update a group, metrics.
+//!
+//! It is told what to train on and reports through an [`Observer`]; it knows no TOML, no terminal
+//! and no `results/`.
+
+pub mod checkpoint;
+pub mod evaluate;
+pub mod groups;
+pub mod loss;
+pub mod optimizer;
+pub mod schedule;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::config::experiment::Experiment;
+use crate::data::batches::{Batch, Batches, Transform};
+use crate::data::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::model::layer::Draw;
+use crate::model::network::{self, NamedTensor, Network, Weights};
+use crate::model::spec::NetworkSpec;
+use crate::random::Stream;
+use crate::results::rows::{GroupRate, MetricsRow};
+use checkpoint::Checkpoint;
+use evaluate::Evaluation;
+use groups::LayerRate;
+
+/// Who watches a training, and may stop it.
+pub trait Observer {
+    /// A batch is done: `samples` of the epoch's so far, and its mean cost.
+    fn batch(&mut self, epoch: usize, samples: usize, cost: f64);
+    /// An epoch is done.
+    fn epoch(&mut self, row: &MetricsRow);
+    /// Keep this trainer's state, with [`Trainer::write_checkpoint`].
+    fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()>;
+    /// Asked after each batch: leave a checkpoint and stop?
+    fn stop_requested(&self) -> bool;
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are done.
+    Complete,
+    /// The observer asked to stop; it has a checkpoint.
+    Stopped,
+}
+
+/// One data file as training sees it.
+#[derive(Clone)]
+pub struct Split {
+    pub data: Arc<Dataset>,
+    pub transform: Transform,
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Batches done of the current epoch.
+    pub batch: usize,
+    /// Samples and summed cost of those batches.
+    pub samples: usize,
+    pub cost: f64,
+    /// Seconds spent on the current epoch.
+    pub seconds: f64,
+    /// A row a finished epoch.
+    pub rows: Vec<MetricsRow>,
+}
+
+/// A model in training.
+pub struct Trainer<'a> {
+    experiment: &'a Experiment,
+    seed: u64,
+    device: Device,
+    /// The frozen prefix, off the autodiff device: no gradient passes it.
+    frozen: Network,
+    trained: Network,
+    optimizer: ModuleOptimizer,
+    groups: Vec<Group>,
+    progress: Progress,
+}
+
+/// Parameters that share a learning-rate multiplier.
+struct Group {
+    multiplier: f64,
+    parameters: Vec<ParamId>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Builds the target model with imported `weights`, freezes what `rates` freezes and cuts off
+    /// the frozen prefix.
+    ///
+    /// # Errors
+    /// Weights that do not fit `spec`.
+    pub fn new(
+        experiment: &'a Experiment,
+        spec: &NetworkSpec,
+        rates: &[LayerRate],
+        weights: Weights,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self> {
+        let frozen: Vec<bool> = rates.iter().map(|rate| rate.frozen).collect();
+        let network = Network::new(spec, weights, seed, &device.clone().autodiff())?;
+        let network = network.freeze_layers(&frozen);
+        let groups = groups_of(&network, rates);
+        let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
+        Ok(Self {
+            experiment,
+            seed,
+            device,
+            frozen,
+            trained,
+            optimizer: optimizer::build(&experiment.optimizer),
+            groups,
+            progress: Progress::default(),
+        })
+    }
+
+    /// Goes on from `checkpoint`.
+    ///
+    /// # Errors
+    /// The checkpoint is of another network.
+    pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.trained.restore(checkpoint.weights)?;
+        self.optimizer = checkpoint::restore(self.optimizer.clone(), checkpoint.optimizer)?;
+        self.progress = checkpoint.progress;
+        Ok(())
+    }
+
+    /// Writes all that [`resume`](Self::resume) needs to `path`, as of the run `identity`.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses.
+    pub fn write_checkpoint(&self, path: &Path, identity: &str) -> Result<()> {
+        let optimizer = checkpoint::state_of(&self.optimizer)?;
+        let weights = self.trained.tensors();
+        checkpoint::write(path, &weights, &optimizer, &self.progress, identity)
+    }
+
+    /// Trains until all epochs are done or the observer stops it. With `test`, evaluates that file
+    /// after each epoch.
+    ///
+    /// # Errors
+    /// Reading fails, the cost is no longer a number, or the observer cannot keep a checkpoint.
+    pub fn train(
+        &mut self,
+        train: &Split,
+        test: Option<&Split>,
+        observer: &mut dyn Observer,
+    ) -> Result<End> {
+        while self.progress.epoch < self.experiment.epochs {
+            if self.train_epoch(train, observer)? == End::Stopped {
+                observer.checkpoint(self)?;
+                return Ok(End::Stopped);
+            }
+            let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
+            self.close_epoch(train.data.len(), evaluation);
+            if let Some(row) = self.progress.rows.last() {
+                observer.epoch(row);
+            }
+            let every = self.experiment.checkpoint.every;
+            let done = self.progress.epoch == self.experiment.epochs;
+            if !done && every > 0 && self.progress.epoch.is_multiple_of(every) {
+                observer.checkpoint(self)?;
+            }
+        }
+        Ok(End::Complete)
+    }
+
+    /// Confidences for every sample of `split`, with the weights as they stand.
+    ///
+    /// # Errors
+    /// Whatever reading the file brings.
+    pub fn evaluate(&self, split: &Split) -> Result<Evaluation> {
+        evaluate::evaluate(
+            &[&self.frozen, &self.trained.valid()],
+            &split.data,
+            &split.transform,
+            self.experiment.batch_size,
+            self.experiment.loss.name,
+            &self.device,
+        )
+    }
+
+    /// Every tensor of the model, in the order of the layers.
+    pub fn tensors(&self) -> Vec<NamedTensor> {
+        let mut tensors = self.frozen.tensors();
+        tensors.extend(self.trained.tensors());
+        tensors
+    }
+
+    /// A row an epoch so far.
+    pub fn rows(&self) -> &[MetricsRow] {
+        &self.progress.rows
+    }
+
+    fn train_epoch(&mut self, train: &Split, observer: &mut dyn Observer) -> Result<End> {
+        let batch_size = self.experiment.batch_size;
+        let order = self.order(train.data.len());
+        let done = (self.progress.batch * batch_size).min(order.len());
+        let batches = Batches::new(
+            train.data.clone(),
+            order[done..].to_vec(),
+            batch_size,
+            train.transform.clone(),
+        )?;
+        let steps = order.len().div_ceil(batch_size);
+        let started = Instant::now();
+        let before = self.progress.seconds;
+        for batch in batches {
+            let batch = batch?;
+            let size = batch.samples.len();
+            let cost = self.step(batch, train.data.shape(), steps)?;
+            self.progress.batch += 1;
+            self.progress.samples += size;
+            self.progress.cost += cost;
+            self.progress.seconds = before + started.elapsed().as_secs_f64();
+            observer.batch(
+                self.progress.epoch,
+                self.progress.samples,
+                cost / size as f64,
+            );
+            if observer.stop_requested() {
+                return Ok(End::Stopped);
+            }
+        }
+        Ok(End::Complete)
+    }
+
+    /// The order of the samples in the current epoch; it derives from seed and epoch alone.
+    fn order(&self, samples: usize) -> Vec<usize> {
+        match self.experiment.data.shuffle {
+            true => {
+                let epoch = self.progress.epoch as u64;
+                Stream::new(self.seed, "order of samples", &[epoch]).permutation(samples)
+            }
+            false => (0..samples).collect(),
+        }
+    }
+
+    /// One update of every group. Returns the batch's summed cost.
+    fn step(&mut self, batch: Batch, shape: [usize; 3], steps: usize) -> Result<f64> {
+        let Progress {
+            epoch, batch: step, ..
+        } = self.progress;
+        let draw = Draw {
+            seed: self.seed,
+            epoch,
+            samples: &batch.samples,
+        };
+        // Dropout in a frozen layer stands still, so the prefix needs no draw.
+        let images = network::images(batch.pixels, shape, &self.device);
+        let features = self.frozen.forward(images, None).autodiff();
+        let logits = self.trained.forward(features, Some(draw)).features();
+        let [_, classes] = logits.dims();
+
+        let host: Vec<f32> = logits.clone().inner().into_data().iter::<f32>().collect();
+        let confidences = loss::confidences(&host, classes);
+        let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
+        if !cost.is_finite() {
+            return Err(Error::new(format!(
+                "the cost is no longer a number in epoch {}, batch {}",
+                epoch + 1,
+                step + 1
+            ))
+            .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
+        }
+
+        let mut gradients = loss::descended(logits, self.labels(&batch.labels)).backward();
+        let rate = self.rate(epoch, step, steps);
+        for group in &self.groups {
+            let gradients =
+                GradientsParams::from_params(&mut gradients, &self.trained, &group.parameters);
+            self.trained =
+                self.optimizer
+                    .step(rate * group.multiplier, self.trained.clone(), gradients);
+        }
+        Ok(cost)
+    }
+
+    fn labels(&self, labels: &[u32]) -> Tensor<1, Int> {
+        let labels: Vec<i64> = labels.iter().map(|&label| i64::from(label)).collect();
+        let shape = [labels.len()];
+        Tensor::from_data(
+            TensorData::new(labels, shape),
+            &self.device.clone().autodiff(),
+        )
+    }
+
+    /// The base learning rate of a step; all counted from 0.
+    fn rate(&self, epoch: usize, step: usize, steps: usize) -> f64 {
+        let Experiment {
+            schedule,
+            epochs,
+            optimizer,
+            ..
+        } = self.experiment;
+        optimizer.learning_rate * schedule::factor(*schedule, epoch, step, steps, *epochs)
+    }
+
+    fn close_epoch(&mut self, samples: usize, evaluation: Option<Evaluation>) {
+        let epoch = self.progress.epoch;
+        let steps = samples.div_ceil(self.experiment.batch_size);
+        let rate = self.rate(epoch, steps - 1, steps);
+        let group_rate = |group: &Group| GroupRate {
+            group: format!("x{}", group.multiplier),
+            learning_rate: rate * group.multiplier,
+        };
+        let rates = self.groups.iter().map(group_rate).collect();
+        let progress = &mut self.progress;
+        progress.rows.push(MetricsRow {
+            epoch: epoch + 1,
+            training_cost: progress.cost / samples as f64,
+            test_cost: evaluation.as_ref().map(|evaluation| evaluation.cost),
+            accuracy: evaluation.as_ref().map(|evaluation| evaluation.accuracy),
+            learning_rate: rate,
+            group_learning_rates: rates,
+            seconds: progress.seconds,
+            images_per_second: samples as f64 / progress.seconds.max(1e-9),
+        });
+        progress.epoch += 1;
+        (progress.batch, progress.samples) = (0, 0);
+        (progress.cost, progress.seconds) = (0.0, 0.0);
+    }
+}
+
+/// Sorts the parameters of all layers that are not frozen by their multipliers.
+fn groups_of(network: &Network, rates: &[LayerRate]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for ((_, parameters), rate) in network.parameter_ids().zip(rates) {
+        if rate.frozen || parameters.is_empty() {
+            continue;
+        }
+        match groups
+            .iter_mut()
+            .find(|group| group.multiplier == rate.multiplier)
+        {
+            Some(group) => group.parameters.extend(parameters),
+            None => groups.push(Group {
+                multiplier: rate.multiplier,
+                parameters,
+            }),
+        }
+    }
+    groups
+}
