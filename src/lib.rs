@@ -14,13 +14,14 @@
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
 //!
-//! `config` and `results` are plain data that every floor may read. [`error`], [`pattern`] and
-//! [`random`] belong to no floor.
+//! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
+//! [`pattern`] and [`random`] belong to no floor.
 
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod gather;
 pub mod model;
 pub mod pattern;

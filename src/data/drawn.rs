@@ -245,8 +245,14 @@ mod tests {
     #[test]
     fn the_pictures_are_pinned() {
         let sheet = |task| digest(&contact_sheet(task, 42, 6, 4, 1).unwrap().rgb);
-        assert_eq!(sheet("drawn_traits"), "992f9b64060a62d7109ff886f7650d9198484921de04fee0b196755cef3aa872");
-        assert_eq!(sheet("drawn_smiles"), "6aee29e7842de9956dcddf6109a26716829562348379f5d578cfe3060627b84c");
+        assert_eq!(
+            sheet("drawn_traits"),
+            "992f9b64060a62d7109ff886f7650d9198484921de04fee0b196755cef3aa872"
+        );
+        assert_eq!(
+            sheet("drawn_smiles"),
+            "6aee29e7842de9956dcddf6109a26716829562348379f5d578cfe3060627b84c"
+        );
     }
 
     #[test]
@@ -282,7 +288,11 @@ mod tests {
     #[test]
     fn files_are_drawn_once_and_again_when_broken() {
         let root = tempfile::tempdir().unwrap();
-        let task = Task { train: 6, test: 4, ..TASKS[1] };
+        let task = Task {
+            train: 6,
+            test: 4,
+            ..TASKS[1]
+        };
         let files = task.ensure(root.path(), 42).unwrap();
         let train = Dataset::open(&files.train).unwrap();
         let test = Dataset::open(&files.test).unwrap();
@@ -290,10 +300,7 @@ mod tests {
             (train.len(), train.shape(), train.classes()),
             (6, [3, 32, 32], 2)
         );
-        assert_eq!(
-            (test.len(), test.class_names()),
-            (4, train.class_names())
-        );
+        assert_eq!((test.len(), test.class_names()), (4, train.class_names()));
         assert_eq!(train.mean().unwrap(), test.mean().unwrap());
 
         let (checksum, made) = (train.sha256().unwrap(), modified(&files.train));

@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::sync;
+use crate::files::sync;
 use super::lock::FileLock;
 use super::record::{OPTIONAL, RECORD, REQUIRED};
 use crate::error::{At, Result};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::FileStamp;
+use crate::files::FileStamp;
 use super::record::{METRICS, OUTPUTS, RECORD, REQUIRED, Record};
 use super::rows::{MetricsRow, OutputRow, read_metrics, read_outputs};
 use crate::error::{At, Error, Result};

@@ -8,7 +8,6 @@
 //! [`find`] finds and loads records; [`summary`] keeps one row a record in `results/results.csv`.
 
 pub mod commit;
-pub mod files;
 pub mod find;
 pub mod inference;
 pub mod loaded;

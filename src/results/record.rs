@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::FileStamp;
+use crate::files::FileStamp;
 use crate::error::{At, Error, Result};
 
 /// Version of the record's format. A reader refuses newer ones.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::files::write_atomically;
+use crate::files::write_atomically;
 use crate::error::{At, Error, Result};
 
 /// One epoch of training.

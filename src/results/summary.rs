@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::files::write_atomically;
+use crate::files::write_atomically;
 use super::find::load_all;
 use super::loaded::LoadedRecord;
 use super::lock::FileLock;

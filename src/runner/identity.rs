@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::experiment::{DataFiles, Experiment};
 use crate::error::Result;
+use crate::files::hexadecimal;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
 const GENERATION: &str = "graft 1";
@@ -57,5 +58,5 @@ fn hash(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize())
 }

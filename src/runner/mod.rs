@@ -16,15 +16,15 @@ use std::time::{Instant, SystemTime};
 use crate::config::experiment::Experiment;
 use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
+use crate::files;
 use crate::model::backend;
 use crate::model::network::Weights;
 use crate::plan::Run;
-use crate::results::files::FileStamp;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
-use crate::results::{commit, files, inference, metrics, summary, time};
+use crate::results::{commit, inference, metrics, summary, time};
 use crate::source::import;
 use crate::source::receipt::Receipt;
 use crate::source::{self, SourceModel};
@@ -158,7 +158,7 @@ fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     Ok(Contents {
         train: inputs.train.data.sha256()?,
         test: inputs.test.data.sha256()?,
-        source: source.map(|path| FileStamp::of(path).map(|stamp| stamp.sha256)).transpose()?,
+        source: source.map(source::sha256).transpose()?,
     })
 }
 

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::matching::{Found, Pair, pair};
 use super::receipt::{Entry, Origin, Outcome, Receipt, SourceFile, Totals, Unused};
-use super::{SourceLayer, SourceModel, SourceTensor, hexadecimal};
+use super::{SourceLayer, SourceModel, SourceTensor};
 use crate::error::{Error, Result};
+use crate::files::hexadecimal;
 use crate::model::spec::{NetworkSpec, Role};
 use crate::pattern;
 

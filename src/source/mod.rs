@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{At, Error, Result};
+use crate::files::{FileStamp, hexadecimal};
 use crate::model::spec::NetworkSpec;
 
 /// A trained model as its file says, whatever the format.
@@ -94,6 +95,16 @@ pub fn read(path: &Path) -> Result<SourceModel> {
         layers: contents.layers,
         metadata: contents.metadata,
     })
+}
+
+/// Checksum of the file at `path`, in hexadecimal, without parsing it.
+///
+/// # Errors
+/// A file that is missing or cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    // Opening first: it tells a missing file apart, for the remedy.
+    fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    Ok(FileStamp::of(path)?.sha256)
 }
 
 impl SourceModel {
@@ -190,10 +201,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
         ),
         _ => Error::new(error.to_string()).at(place),
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

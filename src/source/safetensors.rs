@@ -6,8 +6,7 @@
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::element::{ByteOrder, Element};
 use super::{Contents, Format, SourceLayer, SourceTensor};
 use crate::error::{At, Error, Result};
+use crate::files::write_atomically_with;
 
 /// One tensor to be written.
 #[derive(Debug, Clone, Copy)]
@@ -72,14 +72,13 @@ pub fn write<'a>(
     let (bytes, floats): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_bytes);
     let entries = [floats, bytes].concat();
     let header = header(&entries, metadata).at(path.display())?;
-    write_atomically(path, |file| {
+    write_atomically_with(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         entries
             .iter()
             .try_for_each(|entry| write_data(file, entry.data))
     })
-    .at(path.display())
 }
 
 /// Reads every tensor of the file at `path`.
@@ -212,32 +211,6 @@ fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
         buffer.extend(block.iter().flat_map(|value| value.to_le_bytes()));
         file.write_all(&buffer)?;
     }
-    Ok(())
-}
-
-/// Writes to a temporary file beside `path`, and renames it when it is on the disk.
-fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
-) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // As other files are made, less the umask; temporary files are private otherwise.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let temporary = builder.tempfile_in(directory)?;
-    let mut file = BufWriter::new(temporary.as_file());
-    write(&mut file)?;
-    file.flush()?;
-    drop(file);
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|failed| failed.error)?;
     Ok(())
 }
 

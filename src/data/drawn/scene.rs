@@ -42,7 +42,7 @@ impl Scene {
         Canvas::new(|x, y| {
             let [u, v] = self.weave.inward(x, y);
             // All places lie right of and below -1000 periods, where conversion rounds down.
-            let odd = |place: f64| (place + 1000.0) as u64 % 2 != 0;
+            let odd = |place: f64| (place + 1000.0) as u64 & 1 == 1;
             let marked = odd(u) ^ (!self.stripes && odd(v));
             if marked { self.pattern } else { self.ground }
         })

@@ -1,9 +1,12 @@
 //! The one place that reads and writes HDF5: tables of numbers by rows, and their attributes.
 //!
 //! It knows no images, labels or layers. Two implementations stand behind the same interface:
-//! [`pure`], on the crate rust-hdf5, needs nothing but a Rust compiler and is the default;
-//! `native`, on the HDF5 project's C library, is chosen by the Cargo feature `libhdf5`.
+//! `pure`, on the crate rust-hdf5, needs nothing but a Rust compiler and is the default; `native`,
+//! on the HDF5 project's C library, is chosen by the Cargo feature `libhdf5`. With that feature,
+//! the tests compare the two.
 
+#[cfg(any(not(feature = "libhdf5"), test))]
+#[cfg_attr(feature = "libhdf5", allow(dead_code, unused_imports))]
 mod pure;
 mod superblock;
 
@@ -124,7 +127,9 @@ fn extent(shape: &[usize], element_bytes: usize) -> Result<(usize, usize)> {
         return Err(Error::new("is a single value, not a table"));
     };
     let product = |sizes: &[usize]| {
-        let product = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let product = sizes
+            .iter()
+            .try_fold(1usize, |product, &size| product.checked_mul(size));
         product.filter(|product| product.checked_mul(element_bytes).is_some())
     };
     match (product(shape), product(columns)) {

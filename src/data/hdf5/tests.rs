@@ -183,13 +183,15 @@ fn what_is_no_hdf5_file_is_an_error() {
     assert!(problem(&directory.path().join("missing.h5")).contains("missing.h5: "));
 }
 
-/// Bits all over a small file are flipped in turn; whatever the reader says, it must not panic.
+/// Bits all over a file by h5py are flipped in turn; whatever the reader says, it must not panic.
+/// The C library gives no such guarantee: version 1.10 ends in a segmentation fault.
+#[cfg(not(feature = "libhdf5"))]
 #[test]
 fn a_damaged_file_never_panics() {
     let directory = tempfile::tempdir().unwrap();
-    let path = written(&directory, Rows::Growing);
-    let bytes = std::fs::read(&path).unwrap();
-    for place in (0..bytes.len().min(4096)).step_by(11) {
+    let path = directory.path().join("damaged.h5");
+    let bytes = std::fs::read(types().path()).unwrap();
+    for place in (0..bytes.len()).step_by(19) {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1 << (place % 8);
         std::fs::write(&path, &damaged).unwrap();
@@ -203,6 +205,85 @@ fn a_damaged_file_never_panics() {
             let _ = table.read(0..table.rows().min(100));
             for attribute in table.attribute_names().unwrap_or_default() {
                 let _ = table.attribute(&attribute);
+            }
+        }
+    }
+}
+
+/// Both implementations read every table and attribute of files by h5py and by either of them.
+#[cfg(feature = "libhdf5")]
+#[test]
+fn the_pure_and_the_native_implementation_agree() {
+    macro_rules! write_by {
+        ($implementation:ident, $path:expr, $rows:expr) => {{
+            let writer = $implementation::Writer::create($path).unwrap();
+            let mut table = writer.table::<i32>("table", $rows, 2).unwrap();
+            table.append(&[1, -2, 3, 4, 5, 6]).unwrap();
+            let texts = ["one", "", "zwölf"].map(str::to_owned).to_vec();
+            for (name, value) in [
+                ("integer", Attribute::Integers(vec![7])),
+                ("floats", Attribute::Floats(vec![0.5, 1.5])),
+                ("texts", Attribute::Strings(texts)),
+            ] {
+                table.attribute(name, &value).unwrap();
+            }
+            table.finish().unwrap();
+            writer.finish().unwrap();
+        }};
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let written = [
+        "pure-known",
+        "pure-growing",
+        "native-known",
+        "native-growing",
+    ];
+    let paths = written.map(|name| directory.path().join(name));
+    write_by!(pure, &paths[0], Rows::Known(3));
+    write_by!(pure, &paths[1], Rows::Growing);
+    write_by!(native, &paths[2], Rows::Known(3));
+    write_by!(native, &paths[3], Rows::Growing);
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let h5py = [
+        "hdf5/types.h5",
+        "neon/test.h5",
+        "neon/test_float_chunked.h5",
+    ];
+    for path in h5py.map(|name| data.join(name)).iter().chain(&paths) {
+        let (pure, native) = (
+            pure::File::open(path).unwrap(),
+            native::File::open(path).unwrap(),
+        );
+        let mut names = (pure.names(), native.names());
+        names.0.sort();
+        names.1.sort();
+        assert_eq!(names.0, names.1);
+        for name in names.0 {
+            if ["names", "scalar"].contains(&name.as_str()) {
+                continue;
+            }
+            let (pure, native) = (pure.table(&name).unwrap(), native.table(&name).unwrap());
+            let (pure, native) = (pure.unwrap(), native.unwrap());
+            let place = pure.place();
+            assert_eq!(pure.shape(), native.shape(), "{place}");
+            assert_eq!(pure.type_name(), native.type_name(), "{place}");
+            assert_eq!(pure.value_bytes(), native.value_bytes(), "{place}");
+            assert_eq!(
+                pure.compressed_together(),
+                native.compressed_together(),
+                "{place}"
+            );
+            let rows = 1..pure.rows();
+            assert_eq!(pure.read(rows.clone()), native.read(rows), "{place}");
+            let attributes = pure.attribute_names().unwrap();
+            assert_eq!(
+                attributes.len(),
+                native.attribute_names().unwrap().len(),
+                "{place}"
+            );
+            for attribute in attributes {
+                let values = (pure.attribute(&attribute), native.attribute(&attribute));
+                assert_eq!(values.0, values.1, "{place}: {attribute}");
             }
         }
     }

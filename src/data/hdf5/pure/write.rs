@@ -32,7 +32,12 @@ impl Writer {
     }
 
     /// Begins a table of `columns` values a row; `columns = 0` makes a list, of one dimension.
-    pub fn table<T: Element>(&self, name: &str, rows: Rows, columns: usize) -> Result<TableWriter<T>> {
+    pub fn table<T: Element>(
+        &self,
+        name: &str,
+        rows: Rows,
+        columns: usize,
+    ) -> Result<TableWriter<T>> {
         let tail = (columns > 0).then_some(columns);
         let shape = |rows: usize| once(rows).chain(tail).collect::<Vec<_>>();
         let builder = self.file.new_dataset::<T>();
@@ -93,7 +98,8 @@ impl<T: Element> TableWriter<T> {
                 self.dataset.write_slice(&[self.written], &[rows], values)
             }
             Rows::Known(_) => {
-                self.dataset.write_slice(&[self.written, 0], &[rows, columns], values)
+                self.dataset
+                    .write_slice(&[self.written, 0], &[rows, columns], values)
             }
         };
         self.written += rows;
@@ -142,7 +148,10 @@ impl<const WIDTH: usize> H5Type for Text<WIDTH> {
 impl<const WIDTH: usize> Text<WIDTH> {
     fn new(text: &str) -> Self {
         let mut bytes = [0; WIDTH];
-        bytes.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
+        bytes
+            .iter_mut()
+            .zip(text.bytes())
+            .for_each(|(place, byte)| *place = byte);
         Self(bytes)
     }
 }
@@ -160,7 +169,9 @@ fn write_texts(dataset: &H5Dataset, name: &str, texts: &[String]) -> Result<()> 
         0..SHORT => write::<SHORT>(dataset, name, texts),
         SHORT..MEDIUM => write::<MEDIUM>(dataset, name, texts),
         MEDIUM..LONG => write::<LONG>(dataset, name, texts),
-        length => Err(Error::new(format!("a string of {length} bytes is too long"))),
+        length => Err(Error::new(format!(
+            "a string of {length} bytes is too long"
+        ))),
     }
 }
 
@@ -174,4 +185,3 @@ fn write_attribute<T: H5Type>(dataset: &H5Dataset, name: &str, values: &[T]) -> 
     let attribute = builder.create(name).map_err(failed)?;
     attribute.write_array(values).map_err(failed)
 }
-

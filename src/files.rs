@@ -1,7 +1,7 @@
 //! Small helpers on files: checksums, and writing that leaves the old file or the new one.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -26,22 +26,33 @@ impl FileStamp {
     }
 }
 
-/// Writes `content` beside `path`, to the disk, and renames it into place: a reader, or a power
-/// failure, finds the old content or the new one. One writer at a time.
-pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().at(path.display())
+/// Writes `content` to `path` as [`write_atomically_with`] does.
+///
+/// # Errors
+/// Whatever the file system refuses; `path` is then as before.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    write_atomically_with(path, |file| file.write_all(content))
+}
+
+/// Lets `write` fill a temporary file beside `path`, brings it to the disk and renames it into
+/// place: a reader, or a power failure, finds the old content or the new one.
+///
+/// # Errors
+/// Whatever `write` or the file system refuses; `path` is then as before.
+pub fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<()> {
+    try_write(path, write).at(path.display())
+}
+
+/// `bytes` as lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Has the operating system bring a file, or a directory's names, to the disk.
-pub(crate) fn sync(path: &Path) -> Result<()> {
+pub fn sync(path: &Path) -> Result<()> {
     // Only Unix opens directories; elsewhere a rename needs no such help.
     if cfg!(not(unix)) && path.is_dir() {
         return Ok(());
@@ -66,12 +77,33 @@ fn stamp(path: &Path) -> io::Result<FileStamp> {
         hash.update(&buffer[..read]);
         bytes += read as u64;
     }
-    let sha256 = hash.finalize().iter().map(hex).collect();
+    let sha256 = hexadecimal(&hash.finalize());
     Ok(FileStamp { bytes, sha256 })
 }
 
-fn hex(byte: &u8) -> String {
-    format!("{byte:02x}")
+fn try_write(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // As other files are made, less the umask; temporary files are private otherwise.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(directory)?;
+    let mut file = BufWriter::new(temporary.as_file());
+    write(&mut file)?;
+    file.flush()?;
+    drop(file);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,8 @@
+//! Tests at the boundary: the real binary on real files.
+
+mod commands;
+mod common;
+mod malformed;
+mod neon;
+mod regimes;
+mod resume;

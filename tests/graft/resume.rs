@@ -1,0 +1,85 @@
+//! A run that is stopped or killed leaves a checkpoint, no half record, and goes on from there.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::common::{Place, TINY};
+
+fn model(place: &Place, record: &str) -> Vec<u8> {
+    std::fs::read(place.path(&format!("results/{record}/model.safetensors"))).expect("a model")
+}
+
+/// Twelve epochs, a checkpoint after each.
+fn long() -> String {
+    TINY.replace("epochs = 1", "epochs = 12\ncheckpoint.every = 1")
+}
+
+/// Starts the run and waits until it has left a checkpoint.
+fn start(place: &Place) -> std::process::Child {
+    let mut command = place.command(&["run", "experiments/long.toml"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("graft starts");
+    let checkpoint = place.path("results/long.partial/checkpoint.safetensors");
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !checkpoint.exists() {
+        assert!(Instant::now() < patience, "no checkpoint");
+        sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn uninterrupted(place: &Place) -> Vec<u8> {
+    place.write("experiments/whole.toml", long());
+    place.succeed(&["run", "experiments/whole.toml"]);
+    model(place, "whole")
+}
+
+#[test]
+fn a_killed_run_leaves_no_record_and_resumes_to_the_same_weights() {
+    let place = Place::new();
+    place.write("experiments/long.toml", long());
+    let whole = uninterrupted(&place);
+    let mut child = start(&place);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    assert!(!place.path("results/long").exists(), "a half record");
+    let printed = place.succeed(&["run", "experiments/long.toml"]);
+    assert!(printed.err.contains("goes on from epoch"), "{}", printed.err);
+    assert_eq!(model(&place, "long"), whole);
+    assert!(!place.path("results/long.partial").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_checkpoint_within_an_epoch_and_resumes_to_the_same_weights() {
+    let place = Place::new();
+    place.write("experiments/long.toml", long());
+    let whole = uninterrupted(&place);
+    let mut child = start(&place);
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(interrupted.success());
+    let ended = child.wait().expect("ended");
+    assert_eq!(ended.code(), Some(130));
+    assert!(!place.path("results/long").exists(), "a half record");
+    let printed = place.succeed(&["run", "experiments/long.toml"]);
+    assert!(printed.err.contains("goes on from epoch"), "{}", printed.err);
+    assert_eq!(model(&place, "long"), whole);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_reported_not_trusted() {
+    let place = Place::new();
+    place.write("experiments/long.toml", long());
+    let mut child = start(&place);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let checkpoint = place.path("results/long.partial/checkpoint.safetensors");
+    let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("damaged");
+    let printed = place.fail(&["run", "experiments/long.toml"]);
+    assert!(printed.err.contains("checkpoint.safetensors"), "{}", printed.err);
+    place.succeed(&["run", "experiments/long.toml", "--force"]);
+}
