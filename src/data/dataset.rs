@@ -7,17 +7,15 @@
 //!
 //! A [`Dataset`] does not know what its samples are used for, their order, or what is done to them.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
 use super::hdf5::{File, Table, Values};
 use super::layout;
 use crate::error::{At, Error, Result};
+use crate::files::FileStamp;
 
 /// Files with at most this much data are kept in memory, and that much of larger compressed ones.
 const KEPT_BYTES: usize = 256 << 20;
@@ -188,20 +186,7 @@ impl Dataset {
     /// # Errors
     /// If the file can no longer be read.
     pub fn sha256(&self) -> Result<String> {
-        let hash = || -> Result<String> {
-            let mut hash = Sha256::new();
-            let mut file = fs::File::open(&self.path)?;
-            let mut buffer = vec![0; 1 << 20];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    length => hash.update(&buffer[..length]),
-                }
-            }
-            let digest = hash.finalize();
-            Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-        };
-        hash().at(self.path.display())
+        Ok(FileStamp::of(&self.path)?.sha256)
     }
 
     /// The rows to read for the first of these samples (in ascending order): its block, or the

@@ -94,12 +94,19 @@ pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) 
         reporter.event(Event::Skipped);
         return Ok(Outcome::Skipped);
     }
+    // Whatever can be wrong with the model or the import shows before anything is written.
+    let (outline, weights) = import(experiment, &inputs)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
-    let (outline, weights) = import(experiment, &inputs, &mut watch)?;
+    if let Some(receipt) = &outline.receipt {
+        watch.note(&receipt.summary());
+        for warning in receipt.warnings() {
+            watch.warn(&warning);
+        }
+    }
     let mut trainer = Trainer::new(
         experiment,
         &outline.spec,
@@ -164,7 +171,7 @@ fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
 
 /// Reads the source model, if there is one, and sorts out what is imported and at which rate each
 /// layer trains.
-fn import(experiment: &Experiment, inputs: &Inputs, watch: &mut Watch) -> Result<(Outline, Weights)> {
+fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
     let data = &inputs.train.data;
     let spec = setup::spec(experiment, data.shape(), data.classes())?;
     let mut weights = Weights::new();
@@ -174,10 +181,6 @@ fn import(experiment: &Experiment, inputs: &Inputs, watch: &mut Watch) -> Result
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
             weights.insert((tensor.layer, tensor.role), tensor.values);
-        }
-        watch.note(&imported.summary());
-        for warning in imported.warnings() {
-            watch.warn(&warning);
         }
         receipt = Some(imported);
     }
