@@ -22,9 +22,11 @@ pub fn gather(paths: &[PathBuf], overrides: &Overrides, results: &Path) -> Loade
         if model.exists() || loaded.experiments.iter().any(made) {
             continue;
         }
-        let beside =
-            beside.get_or_insert_with(|| config::load_all(&directories(paths), overrides).experiments);
-        loaded.experiments.extend(beside.iter().find(|e| made(e)).cloned());
+        let beside = beside
+            .get_or_insert_with(|| config::load_all(&directories(paths), overrides).experiments);
+        loaded
+            .experiments
+            .extend(beside.iter().find(|e| made(e)).cloned());
     }
     loaded
 }

@@ -41,24 +41,40 @@ impl Run {
 /// # Errors
 /// Two runs that would write one model file; runs that wait for one another.
 pub fn order(experiments: Vec<Experiment>, results: &Path) -> Result<Vec<Run>> {
-    let runs: Vec<Run> = experiments.into_iter().flat_map(|e| runs_of(e, results)).collect();
+    let runs: Vec<Run> = experiments
+        .into_iter()
+        .flat_map(|e| runs_of(e, results))
+        .collect();
     let mut models: Vec<(PathBuf, usize)> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         for model in run.models().map(|path| plain(&path)) {
             if let Some((_, other)) = models.iter().find(|(path, _)| *path == model) {
-                return Err(Error::new(format!("{} writes this model too", runs[*other].name()))
-                    .at(model.display())
-                    .at(run.name())
-                    .help("give each experiment its own save_path; with several seeds, none"));
+                return Err(
+                    Error::new(format!("{} writes this model too", runs[*other].name()))
+                        .at(model.display())
+                        .at(run.name())
+                        .help("give each experiment its own save_path; with several seeds, none"),
+                );
             }
             models.push((model, index));
         }
     }
     let maker = |run: &Run| {
         let source = plain(run.experiment.source_model.as_deref()?);
-        models.iter().find(|(path, _)| *path == source).map(|&(_, index)| index)
+        models
+            .iter()
+            .find(|(path, _)| *path == source)
+            .map(|&(_, index)| index)
     };
     let makers: Vec<Option<usize>> = runs.iter().map(maker).collect();
+    for run in runs
+        .iter()
+        .zip(&makers)
+        .filter(|(_, maker)| maker.is_none())
+        .map(|(run, _)| run)
+    {
+        check_for_seeds(run, &runs, results)?;
+    }
     let order = sorted(&makers).map_err(|index| {
         Error::new("its source model comes, in a circle, from itself").at(runs[index].name())
     })?;
@@ -70,6 +86,29 @@ pub fn order(experiments: Vec<Experiment>, results: &Path) -> Result<Vec<Run>> {
             ..runs[index].clone()
         })
         .collect())
+}
+
+/// A source model that an experiment would leave if it had a single seed is a mistake.
+fn check_for_seeds(run: &Run, runs: &[Run], results: &Path) -> Result<()> {
+    let Some(source) = run.experiment.source_model.as_deref().map(plain) else {
+        return Ok(());
+    };
+    let would_leave = |maker: &&Run| {
+        let single = results::record_dir(results, &maker.experiment.name, maker.seed, false);
+        plain(&single.join(record::MODEL)) == source
+    };
+    match runs.iter().find(would_leave) {
+        Some(maker) => Err(Error::new(format!(
+            "its source model is that of {}, which has several seeds",
+            maker.experiment.name
+        ))
+        .at(run.name())
+        .help(format!(
+            "name one of them: {}",
+            maker.dir.join(record::MODEL).display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a run of `experiment` would leave the file `model`.
@@ -127,7 +166,10 @@ mod tests {
 
     #[test]
     fn a_run_comes_after_the_one_it_waits_for_and_otherwise_in_the_given_order() {
-        assert_eq!(sorted(&[Some(2), None, None, Some(0)]), Ok(vec![2, 0, 1, 3]));
+        assert_eq!(
+            sorted(&[Some(2), None, None, Some(0)]),
+            Ok(vec![2, 0, 1, 3])
+        );
         assert_eq!(sorted(&[None, None]), Ok(vec![0, 1]));
     }
 

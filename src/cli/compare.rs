@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::print;
 use crate::error::{Error, Result};
 use crate::report::compare::{Order, compare};
 use crate::report::table::Format;
@@ -14,7 +15,9 @@ use crate::results::find;
 ///
 /// One row an experiment; the runs of several seeds are taken together.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  graft compare\n  graft compare results/faces --format markdown")]
+#[command(
+    after_help = "Examples:\n  graft compare\n  graft compare results/faces --format markdown"
+)]
 pub struct Arguments {
     /// Records, or directories with records below them; none: all of results
     #[arg(value_name = "RECORD")]
@@ -38,13 +41,17 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             }
             (records, Order::Sorted)
         }
-        [directory] => (find::load_named(std::slice::from_ref(directory))?, Order::Sorted),
+        [directory] => (
+            find::load_named(std::slice::from_ref(directory))?,
+            Order::Sorted,
+        ),
         named => (find::load_named(named)?, Order::Given),
     };
     if records.is_empty() {
-        return Err(Error::new("no record in `results`")
-            .help("`graft run experiments` leaves some"));
+        return Err(
+            Error::new("no record in `results`").help("`graft run experiments` leaves some")
+        );
     }
-    print!("{}", compare(&records, order).render(arguments.format));
+    print(&compare(&records, order).render(arguments.format))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `graft inspect`: what is in a source model, a data file or a record.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,21 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::print;
 use crate::data::dataset::{Dataset, MeanSource};
 use crate::error::{At, Result};
 use crate::model::spec::shape_text;
-use crate::report::inspect;
 use crate::report::cell::{Cell, grouped};
-use crate::report::table::{Format, Table};
+use crate::report::inspect;
+use crate::report::table::{Format, Table, json};
 use crate::results::loaded::LoadedRecord;
 use crate::source::{self, SourceModel};
 
 /// Show what is in a source model, an HDF5 data file or a record
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning")]
+#[command(
+    after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning"
+)]
 pub struct Arguments {
     /// A source model (.p, .prm, .safetensors), a data file (.h5) or a record's directory
     file: PathBuf,
@@ -29,18 +33,27 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { file, format } = arguments;
-    if file.is_dir() {
+    let tables = if file.is_dir() {
         let record = LoadedRecord::read(&file)?;
-        println!("{}", inspect::facts(&record.record).render(format));
-        println!("{}", inspect::epochs(&record.metrics()?).render(format));
+        [
+            inspect::facts(&record.record),
+            inspect::epochs(&record.metrics()?),
+        ]
     } else if is_hdf5(&file)? {
         let data = Dataset::open(&file)?;
-        println!("{}", data_facts(&data)?.render(format));
-        println!("{}", classes(&data).render(format));
+        [data_facts(&data)?, classes(&data)]
     } else {
         let model = source::read(&file)?;
-        println!("{}", model_facts(&model).render(format));
-        println!("{}", layers(&model).render(format));
+        [model_facts(&model), layers(&model)]
+    };
+    if format == Format::Json {
+        // One document: a program reads it in one go.
+        let [facts, rows] = &tables;
+        print(&json(&BTreeMap::from([("facts", facts), ("rows", rows)])))?;
+    } else {
+        for table in tables {
+            print(&(table.render(format) + "\n"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,9 +75,11 @@ fn data_facts(data: &Dataset) -> Result<Table> {
         ("mean", mean_source(data).to_string()),
         ("sha256", data.sha256()?),
     ];
-    Ok(facts.into_iter().fold(Table::new(["fact", "value"]), |table, (fact, value)| {
-        table.row([fact.to_string(), value])
-    }))
+    Ok(facts
+        .into_iter()
+        .fold(Table::new(["fact", "value"]), |table, (fact, value)| {
+            table.row([fact.to_string(), value])
+        }))
 }
 
 fn mean_source(data: &Dataset) -> &'static str {
@@ -78,9 +93,19 @@ fn mean_source(data: &Dataset) -> &'static str {
 fn classes(data: &Dataset) -> Table {
     let mut table = Table::new(["class", "name", "samples"]);
     for class in 0..data.classes() {
-        let samples = data.labels().iter().filter(|&&label| label as usize == class);
-        let name = data.class_names().get(class).map(|name| Cell::from(name.as_str()));
-        table.push([class.into(), name.unwrap_or(Cell::Missing), samples.count().into()]);
+        let samples = data
+            .labels()
+            .iter()
+            .filter(|&&label| label as usize == class);
+        let name = data
+            .class_names()
+            .get(class)
+            .map(|name| Cell::from(name.as_str()));
+        table.push([
+            class.into(),
+            name.unwrap_or(Cell::Missing),
+            samples.count().into(),
+        ]);
     }
     table
 }

@@ -9,18 +9,21 @@ mod prepare;
 mod progress;
 mod run;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Overrides;
-use crate::error::Result;
+use crate::error::{At, Result};
 
 /// A declarative experiment runner for transfer learning.
 #[derive(Debug, Parser)]
 #[command(name = "graft", version, about, disable_help_subcommand = true)]
-#[command(after_help = "Start with:\n  graft run experiments        train all regimes\n  graft compare                see what came of it")]
+#[command(
+    after_help = "Start with:\n  graft run experiments        train all regimes\n  graft compare                see what came of it"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -52,6 +55,14 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
+/// Writes `text` to standard output; whether somebody still reads it is not our business.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).at("standard output"),
+        _ => Ok(()),
+    }
+}
+
 /// Arguments of the verbs that read experiments; they override what the files say.
 #[derive(Debug, Args)]
 struct ExperimentArguments {
@@ -68,7 +79,12 @@ struct ExperimentArguments {
     #[arg(short, long, value_name = "N")]
     epochs: Option<usize>,
     /// Samples a step
-    #[arg(short = 'z', long = "batch_size", alias = "batch-size", value_name = "N")]
+    #[arg(
+        short = 'z',
+        long = "batch_size",
+        alias = "batch-size",
+        value_name = "N"
+    )]
     batch_size: Option<usize>,
     /// One run with this seed
     #[arg(short = 'r', long = "seed", alias = "rng_seed", value_name = "N")]
@@ -85,9 +101,6 @@ struct ExperimentArguments {
     /// Epochs between checkpoints
     #[arg(long, value_name = "N")]
     serialize: Option<usize>,
-    /// Directory of the records
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    results: PathBuf,
 }
 
 impl ExperimentArguments {

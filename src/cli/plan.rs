@@ -1,16 +1,21 @@
 //! `graft plan`: what `graft run` would do, layer by layer, without doing it.
 
+use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::ExperimentArguments;
+use super::{ExperimentArguments, print};
 use crate::error::{Error, Result};
 use crate::gather::gather;
 use crate::model::spec::{NetworkSpec, shape_text};
 use crate::plan::{self, Run};
 use crate::report::cell::{Cell, grouped};
 use crate::report::table::{Format, Table};
+use crate::results::RESULTS;
+use crate::results::find::Status;
+use crate::runner;
 use crate::runner::setup::{self, Outline};
 use crate::source::{self, SourceModel};
 use crate::train::groups;
@@ -19,31 +24,53 @@ use crate::train::groups;
 ///
 /// Trains nothing and writes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  graft plan experiments\n  graft plan experiments/fine_tuning.toml --set learning_rate_multiplier=0.01")]
+#[command(
+    after_help = "Examples:\n  graft plan experiments\n  graft plan experiments/fine_tuning.toml --set learning_rate_multiplier=0.01"
+)]
 pub struct Arguments {
     #[command(flatten)]
     experiments: ExperimentArguments,
-    /// table, csv, markdown or json
+    /// table, csv, markdown or json; csv and json are one table of all layers
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let results = &arguments.experiments.results;
     let overrides = arguments.experiments.overrides();
-    let loaded = gather(&arguments.experiments.paths, &overrides, results);
+    let loaded = gather(&arguments.experiments.paths, &overrides, Path::new(RESULTS));
     for error in &loaded.errors {
         eprintln!("error: {error}");
     }
     let mut failed = !loaded.errors.is_empty();
-    let runs = plan::order(loaded.experiments, results)?;
+    let runs = plan::order(loaded.experiments, Path::new(RESULTS))?;
+    let for_people = matches!(arguments.format, Format::Terminal | Format::Markdown);
+    let mut all = Table::new([&["experiment"], &HEADERS[..]].concat());
     let mut specs: Vec<Option<NetworkSpec>> = Vec::with_capacity(runs.len());
+    let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
         let outlined = outline(run, &specs);
-        let seen = runs[..index].iter().any(|other| other.experiment.name == run.experiment.name);
+        let status = status(run, &pending);
+        pending.push(status != "complete, would be skipped");
+        let first = runs[..index]
+            .iter()
+            .all(|r| r.experiment.name != run.experiment.name);
         match &outlined {
-            Ok(outline) if !seen => show(index, run, &runs, outline, arguments.format),
-            Err(error) if !seen => {
+            Ok(outline) if for_people => {
+                if first {
+                    print(&head(run, &runs, outline))?;
+                    print(&layers(run, outline, None).render(arguments.format))?;
+                    print(&foot(outline))?;
+                }
+                print(&format!("   seed {}: {status}\n", run.seed))?;
+                let last = runs.get(index + 1).map(|next| &next.experiment.name);
+                print(if last == Some(&run.experiment.name) {
+                    ""
+                } else {
+                    "\n"
+                })?;
+            }
+            Ok(outline) if first => all = layers(run, outline, Some(all)),
+            Err(error) if first => {
                 failed = true;
                 eprintln!("error: {}", error.clone().at(&run.experiment.name));
             }
@@ -51,7 +78,14 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         specs.push(outlined.ok().map(|outline| outline.spec));
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if !for_people {
+        print(&all.render(arguments.format))?;
+    }
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The outline of a run whose source model is there, or comes from a run whose spec is in `specs`.
@@ -62,7 +96,10 @@ fn outline(run: &Run, specs: &[Option<NetworkSpec>]) -> Result<Outline> {
         (None, _) => None,
         (Some(path), Some(maker)) => {
             let spec = specs.get(maker).and_then(Option::as_ref).ok_or_else(|| {
-                Error::new(format!("{} is not made: see the error above", path.display()))
+                Error::new(format!(
+                    "{} is not made: see the error above",
+                    path.display()
+                ))
             })?;
             Some(SourceModel::outline_of(path, spec))
         }
@@ -71,61 +108,89 @@ fn outline(run: &Run, specs: &[Option<NetworkSpec>]) -> Result<Outline> {
     setup::outline(experiment, shape, classes, source.as_ref())
 }
 
-fn show(index: usize, run: &Run, runs: &[Run], outline: &Outline, format: Format) {
-    let experiment = &run.experiment;
-    if matches!(format, Format::Terminal | Format::Markdown) {
-        let seeds: Vec<String> = experiment.seeds.iter().map(u64::to_string).collect();
-        println!(
-            "{}. {} (seed {}; {} epochs, batch {}, backend {})",
-            index + 1,
-            experiment.name,
-            seeds.join(", "),
-            experiment.epochs,
-            experiment.batch_size,
-            experiment.backend
-        );
-        if let Some(maker) = run.after {
-            println!("   after {}, which makes its source model", runs[maker].name());
-        }
-        if let Some(receipt) = &outline.receipt {
-            println!("   {}", receipt.summary());
-            for warning in receipt.warnings() {
-                println!("   warning: {warning}");
-            }
-        }
+/// What `graft run` would do about `run`, in words; `pending` says which runs before it would run.
+fn status(run: &Run, pending: &[bool]) -> &'static str {
+    if run
+        .after
+        .is_some_and(|maker| pending.get(maker) == Some(&true))
+    {
+        return "would run, after its source model is trained";
     }
-    println!("{}", layers(outline, experiment.optimizer.learning_rate).render(format));
-    if matches!(format, Format::Terminal | Format::Markdown) {
-        let prefix = groups::frozen_prefix(&outline.spec, &outline.rates);
-        let parameters = grouped(outline.spec.parameter_count() as u64);
-        println!("   {parameters} parameters; no gradient passes the first {prefix} layers\n");
+    match runner::status(run) {
+        Ok(Some(Status::Complete)) => "complete, would be skipped",
+        Ok(Some(Status::Interrupted)) => "interrupted, would go on from its checkpoint",
+        Ok(Some(Status::Outdated(_))) => "has an outdated record, would run",
+        Ok(Some(Status::Absent) | None) => "would run",
+        Err(_) => "would fail",
     }
 }
 
-/// A row a layer.
-fn layers(outline: &Outline, learning_rate: f64) -> Table {
-    let mut table = Table::new([
-        "layer",
-        "type",
-        "output",
-        "parameters",
-        "imported",
-        "learning rate",
-        "frozen",
-    ]);
+fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
+    let experiment = &run.experiment;
+    let mut text = format!(
+        "{} ({} epochs, batch {}, backend {})\n",
+        experiment.name, experiment.epochs, experiment.batch_size, experiment.backend
+    );
+    if let Some(maker) = run.after {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "   after {}, which makes its source model",
+            runs[maker].name()
+        );
+    }
+    if let Some(receipt) = &outline.receipt {
+        let _ = writeln!(text, "   {}", receipt.summary());
+        for warning in receipt.warnings() {
+            let _ = writeln!(text, "   warning: {warning}");
+        }
+    }
+    text
+}
+
+fn foot(outline: &Outline) -> String {
+    let prefix = groups::frozen_prefix(&outline.spec, &outline.rates);
+    let parameters = grouped(outline.spec.parameter_count() as u64);
+    format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n")
+}
+
+const HEADERS: [&str; 7] = [
+    "layer",
+    "type",
+    "output",
+    "parameters",
+    "imported",
+    "learning rate",
+    "frozen",
+];
+
+/// A row a layer: a table of its own, or rows of `all`, which begin with the experiment's name.
+fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
+    let learning_rate = run.experiment.optimizer.learning_rate;
+    let name = all
+        .as_ref()
+        .map(|_| Cell::from(run.experiment.name.as_str()));
+    let mut table = all.unwrap_or_else(|| Table::new(HEADERS));
     for (layer, rate) in outline.spec.layers.iter().zip(&outline.rates) {
         let has_parameters = !layer.parameters.is_empty();
         let only_with_parameters = |cell: Cell| if has_parameters { cell } else { Cell::Missing };
         let yes = |yes: bool| Cell::from(if yes { "yes" } else { "no" });
-        table.push([
+        let cells = [
             layer.name.as_str().into(),
             layer.operation.name().into(),
             shape_text(&layer.output).into(),
             only_with_parameters(layer.parameter_count().into()),
             only_with_parameters(yes(rate.imported)),
-            only_with_parameters(Cell::Figure(format!("{}", learning_rate * rate.multiplier))),
+            only_with_parameters(Cell::Figure(plain(learning_rate * rate.multiplier))),
             only_with_parameters(yes(rate.frozen)),
-        ]);
+        ];
+        table.push(name.clone().into_iter().chain(cells));
     }
     table
+}
+
+/// A rate without the last digits that a multiplication leaves: 0.3, not 0.30000000000000004.
+fn plain(rate: f64) -> String {
+    let rounded: f64 = format!("{rate:.12e}").parse().unwrap_or(rate);
+    format!("{rounded}")
 }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::print;
 use crate::error::Result;
 use crate::report::cell::Cell;
 use crate::report::table::{Format, Table};
-use crate::runner::predict::{Predictor, Prediction};
+use crate::runner::predict::{Prediction, Predictor};
 
 /// Show how confident a trained model is of each class, for images
 #[derive(Debug, Args)]
@@ -46,6 +47,6 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             }
         }
     }
-    print!("{}", table.render(arguments.format));
+    print(&table.render(arguments.format))?;
     Ok(code)
 }

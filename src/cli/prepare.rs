@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::print;
 use crate::data::prepare::{self, OnError, Options};
 use crate::error::Result;
 use crate::report::cell::Cell;
@@ -28,7 +29,9 @@ enum What {
 /// Folders `train` and `test` (or `val`) in DIR are the two splits, with the class folders in them;
 /// otherwise DIR holds the class folders, and a share of each class is kept for testing.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  graft prepare images photos --out data/photos --size 64\n  graft prepare images photos --out data/photos --size 64 --on_error skip --force")]
+#[command(
+    after_help = "Examples:\n  graft prepare images photos --out data/photos --size 64\n  graft prepare images photos --out data/photos --size 64 --on_error skip --force"
+)]
 struct Images {
     /// Directory of the class folders, or of train and test
     #[arg(value_name = "DIR")]
@@ -43,10 +46,20 @@ struct Images {
     #[arg(long, default_value_t = 2018, value_name = "N")]
     seed: u64,
     /// Share of each class kept for testing, if no folders say so
-    #[arg(long = "test_fraction", alias = "test-fraction", default_value_t = 0.2, value_name = "SHARE")]
+    #[arg(
+        long = "test_fraction",
+        alias = "test-fraction",
+        default_value_t = 0.2,
+        value_name = "SHARE"
+    )]
     test_fraction: f64,
     /// What to do about a broken image: it is named either way
-    #[arg(long = "on_error", alias = "on-error", value_enum, default_value = "fail")]
+    #[arg(
+        long = "on_error",
+        alias = "on-error",
+        value_enum,
+        default_value = "fail"
+    )]
     on_error: Broken,
     /// Replace files that are there already
     #[arg(long)]
@@ -82,12 +95,18 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         let name = Cell::from(class.name.as_str());
         table.push([label.into(), name, class.train.into(), class.test.into()]);
     }
-    print!("{}", table.render(Format::Terminal));
+    print(&table.render(Format::Terminal))?;
     let [red, green, blue] = [0, 1, 2].map(|c| summary.mean.get(c).copied().unwrap_or_default());
-    println!("mean of the training images: red {red:.1}, green {green:.1}, blue {blue:.1}");
-    println!("{}\n{}", summary.train.display(), summary.test.display());
+    print(&format!(
+        "mean of the training images: red {red:.1}, green {green:.1}, blue {blue:.1}\n{}\n{}\n",
+        summary.train.display(),
+        summary.test.display()
+    ))?;
     if !summary.skipped.is_empty() {
-        println!("{} broken images were skipped", summary.skipped.len());
+        print(&format!(
+            "broken images skipped: {}\n",
+            summary.skipped.len()
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

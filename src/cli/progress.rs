@@ -53,10 +53,13 @@ impl Progress {
         let bar = ProgressBar::new((self.epochs * samples) as u64);
         let template = "{prefix} {bar:20} {msg} {per_sec:>14} left {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let style = style.with_key("per_sec", |state: &indicatif::ProgressState, w: &mut dyn std::fmt::Write| {
-                // A failed write to the terminal's buffer has nobody to go to.
-                let _ = write!(w, "{:.0} images/s", state.per_sec());
-            });
+            let style = style.with_key(
+                "per_sec",
+                |state: &indicatif::ProgressState, w: &mut dyn std::fmt::Write| {
+                    // A failed write to the terminal's buffer has nobody to go to.
+                    let _ = write!(w, "{:.0} images/s", state.per_sec());
+                },
+            );
             bar.set_style(style);
         }
         bar.set_prefix(self.name.clone());
@@ -68,8 +71,13 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_position((epoch * of + samples) as u64);
             let accuracy = self.last.as_ref().and_then(|row| row.accuracy);
-            let accuracy = accuracy.map_or(String::new(), |a| format!(" accuracy {:.1} %", 100.0 * a));
-            bar.set_message(format!("epoch {}/{} cost {cost:.3}{accuracy}", epoch + 1, self.epochs));
+            let accuracy =
+                accuracy.map_or(String::new(), |a| format!(" accuracy {:.1} %", 100.0 * a));
+            bar.set_message(format!(
+                "epoch {}/{} cost {cost:.3}{accuracy}",
+                epoch + 1,
+                self.epochs
+            ));
         }
     }
 }

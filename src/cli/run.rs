@@ -1,19 +1,20 @@
 //! `graft run`: train what is not trained yet.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use super::ExperimentArguments;
 use super::progress::Progress;
+use super::{ExperimentArguments, print};
 use crate::error::{Error, Result};
 use crate::gather::gather;
 use crate::plan::{self, Run};
 use crate::report::compare::{Order, compare};
 use crate::report::table::Format;
-use crate::results;
+use crate::results::{self, RESULTS};
 use crate::runner::{self, Outcome};
 
 /// Train experiments and keep their records
@@ -22,7 +23,9 @@ use crate::runner::{self, Outcome};
 /// Ctrl-C leaves a checkpoint. After a failed experiment the others go on; the command then ends
 /// with an error that names it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  graft run experiments\n  graft run experiments/fine_tuning.toml -e 3 --set optimizer.learning_rate=0.01")]
+#[command(
+    after_help = "Example:\n  graft run experiments\n  graft run experiments/fine_tuning.toml -e 3 --set optimizer.learning_rate=0.01"
+)]
 pub struct Arguments {
     #[command(flatten)]
     experiments: ExperimentArguments,
@@ -36,7 +39,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let stop = stop_on_interrupt()?;
-    let results = &arguments.experiments.results;
+    let results = Path::new(RESULTS);
     let loaded = gather(
         &arguments.experiments.paths,
         &arguments.experiments.overrides(),
@@ -45,7 +48,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut failed: Vec<String> = Vec::new();
     for error in &loaded.errors {
         eprintln!("error: {error}");
-        failed.push(error.to_string().lines().next().unwrap_or_default().to_string());
+        // The place stands before the first colon that a space follows.
+        let text = error.to_string();
+        failed.push(text.split(": ").next().unwrap_or_default().to_string());
     }
     if arguments.fail_fast && !failed.is_empty() {
         return Ok(ExitCode::FAILURE);
@@ -87,7 +92,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 
 fn one(run: &Run, runs: &[Run], arguments: &Arguments, stop: &Arc<AtomicBool>) -> Result<Outcome> {
     let mut progress = Progress::new(run, runs, stop.clone());
-    let outcome = runner::run(run, &arguments.experiments.results, arguments.force, &mut progress);
+    let outcome = runner::run(run, arguments.force, &mut progress);
     outcome.map_err(|error| error.at(run.name()))
 }
 
@@ -99,8 +104,8 @@ fn show(runs: &[Run], ended: &[bool]) -> Result<()> {
         return Ok(());
     }
     let records = results::find::load_named(&dirs)?;
-    println!("\n{}", compare(&records, Order::Given).render(Format::Terminal));
-    Ok(())
+    let table = compare(&records, Order::Given).render(Format::Terminal);
+    print(&format!("\n{table}"))
 }
 
 fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {

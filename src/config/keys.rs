@@ -16,7 +16,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("epochs", "10"),
     ("batch_size", "32"),
     ("source_model", r#""models/VGG_D.p""#),
-    ("save_path", r#""fine_tuned.p""#),
+    ("save_path", r#""fine_tuned.safetensors""#),
     ("learning_rate_multiplier", "0.001"),
     ("data.root", r#""data""#),
     ("data.train", r#""train.h5""#),

@@ -10,7 +10,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-
 use super::cache::Cache;
 use super::hdf5::{File, Table, Values};
 use super::layout;

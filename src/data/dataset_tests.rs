@@ -1,3 +1,7 @@
+use std::fs;
+
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::data::hdf5::{Attribute, Element, Rows, Writer};
 

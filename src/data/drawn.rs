@@ -65,6 +65,17 @@ pub fn ensure(task: &str, root: &Path, seed: u64) -> Result<DrawnFiles> {
     find(task)?.ensure(root, seed)
 }
 
+/// The files of `task` drawn with `seed` below `root`, if they are there and complete; writes
+/// nothing.
+///
+/// # Errors
+/// If there is no such task.
+pub fn present(task: &str, root: &Path, seed: u64) -> Result<Option<DrawnFiles>> {
+    let task = find(task)?;
+    let files = task.files(root, seed);
+    Ok(task.is_complete(&files).then_some(files))
+}
+
 /// The first training pictures of `task`, side by side, each pixel `scale` pixels wide.
 ///
 /// # Errors
@@ -165,12 +176,16 @@ fn find(name: &str) -> Result<&'static Task> {
 }
 
 impl Task {
-    fn ensure(&self, root: &Path, seed: u64) -> Result<DrawnFiles> {
+    fn files(&self, root: &Path, seed: u64) -> DrawnFiles {
         let directory = root.join(format!("{}-v{VERSION}-{seed}", self.name));
-        let files = DrawnFiles {
+        DrawnFiles {
             train: directory.join("train.h5"),
             test: directory.join("test.h5"),
-        };
+        }
+    }
+
+    fn ensure(&self, root: &Path, seed: u64) -> Result<DrawnFiles> {
+        let files = self.files(root, seed);
         if self.is_complete(&files) {
             return Ok(files);
         }

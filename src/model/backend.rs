@@ -79,7 +79,10 @@ fn cuda(_index: usize) -> Result<Device> {
 
 #[cfg(not(all(feature = "cuda", feature = "wgpu", feature = "ndarray")))]
 fn not_compiled(feature: &str) -> Error {
-    Error::new(format!("backend `{feature}` is not compiled into this graft")).help(format!(
+    Error::new(format!(
+        "backend `{feature}` is not compiled into this graft"
+    ))
+    .help(format!(
         "build with `cargo build --release --features {feature}`, or run with `-b cpu`"
     ))
 }

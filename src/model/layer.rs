@@ -61,6 +61,7 @@ pub struct Draw<'a> {
 
 /// One layer on a device.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has few layers")]
 pub enum Layer {
     Convolution(Convolution),
     Linear(Linear),
@@ -159,8 +160,10 @@ impl Layer {
                 set(&mut norm.gamma, &shapes[0].shape, next());
                 set(&mut norm.beta, &shapes[1].shape, next());
                 let device = norm.gamma.device();
-                norm.running_mean.update(tensor(&shapes[2].shape, next(), &device));
-                norm.running_var.update(tensor(&shapes[3].shape, next(), &device));
+                norm.running_mean
+                    .update(tensor(&shapes[2].shape, next(), &device));
+                norm.running_var
+                    .update(tensor(&shapes[3].shape, next(), &device));
             }
             Layer::Dropout(_) | Layer::Fixed(_) => {}
         }
@@ -214,7 +217,11 @@ impl Layer {
                 (Role::Scale, Some(norm.gamma.id), norm.gamma.to_data()),
                 (Role::Shift, Some(norm.beta.id), norm.beta.to_data()),
                 (Role::Mean, None, norm.running_mean.value_sync().to_data()),
-                (Role::Variance, None, norm.running_var.value_sync().to_data()),
+                (
+                    Role::Variance,
+                    None,
+                    norm.running_var.value_sync().to_data(),
+                ),
             ],
             Layer::Dropout(_) | Layer::Fixed(_) => Vec::new(),
         }
@@ -265,7 +272,13 @@ impl Dropout {
         for &sample in draw.samples {
             let counters = [draw.epoch as u64, sample as u64];
             let mut stream = Stream::new(draw.seed, &purpose, &counters);
-            let one = |_| if stream.uniform_f32() < rate { 0.0 } else { kept };
+            let one = |_| {
+                if stream.uniform_f32() < rate {
+                    0.0
+                } else {
+                    kept
+                }
+            };
             mask.extend((0..values).map(one));
         }
         tensor(&shape, mask, device)

@@ -57,12 +57,15 @@ impl Network {
         device: &Device,
     ) -> Result<Self> {
         let mut layers = Vec::with_capacity(spec.layers.len());
-        for (layer, first_id) in spec.layers.iter().zip((1..).step_by(IDS_PER_LAYER as usize)) {
+        for (layer, first_id) in spec
+            .layers
+            .iter()
+            .zip((1..).step_by(IDS_PER_LAYER as usize))
+        {
             let mut values = Vec::with_capacity(layer.parameters.len());
             for parameter in &layer.parameters {
                 let given = weights.remove(&(layer.name.clone(), parameter.role));
-                let value =
-                    given.unwrap_or_else(|| weights::initial(seed, &layer.name, parameter));
+                let value = given.unwrap_or_else(|| weights::initial(seed, &layer.name, parameter));
                 if value.len() != parameter.count() {
                     return Err(Error::new(format!(
                         "{} values given for {}, which has {}",

@@ -130,14 +130,30 @@ impl Role {
 /// What a layer computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
-    Convolution { stride: usize, padding: usize },
+    Convolution {
+        stride: usize,
+        padding: usize,
+    },
     Bias,
     Relu,
-    MaxPooling { kernel: usize, stride: usize, padding: usize },
-    AveragePooling { kernel: usize, stride: usize, padding: usize },
-    Dropout { rate: f64 },
+    MaxPooling {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    AveragePooling {
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
+    Dropout {
+        rate: f64,
+    },
     Linear,
-    BatchNorm { epsilon: f64, momentum: f64 },
+    BatchNorm {
+        epsilon: f64,
+        momentum: f64,
+    },
     Softmax,
 }
 
@@ -339,13 +355,7 @@ fn pooled(input: &[usize], kernel: usize, stride: usize, padding: usize) -> Resu
 }
 
 /// Number of places of a window of `kernel` on `size` values: floored, as neon does.
-fn window(
-    what: &str,
-    size: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-) -> Result<usize> {
+fn window(what: &str, size: usize, kernel: usize, stride: usize, padding: usize) -> Result<usize> {
     positive("kernel", kernel)?;
     positive("stride", stride)?;
     let padded = padding
@@ -407,7 +417,10 @@ mod tests {
         let spec = NetworkSpec::resolve(&vgg(&[64, 128, 256, 512, 512]), [3, 224, 224], 1000)?;
         assert_eq!(spec.parameter_count(), 138_357_544);
         let fc6 = spec.layers.iter().find(|layer| layer.name == "fc6");
-        assert_eq!(fc6.map(|l| l.parameters[0].shape.clone()), Some(vec![4096, 25_088]));
+        assert_eq!(
+            fc6.map(|l| l.parameters[0].shape.clone()),
+            Some(vec![4096, 25_088])
+        );
         Ok(())
     }
 
@@ -415,7 +428,10 @@ mod tests {
     fn an_image_too_small_for_five_poolings_is_refused_by_layer() {
         let error = NetworkSpec::resolve(&vgg(&[4, 4, 4, 4, 4]), [3, 16, 16], 2);
         let message = error.err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(message.contains("`pool5`: a window of 2 does not fit on height 1"), "{message}");
+        assert!(
+            message.contains("`pool5`: a window of 2 does not fit on height 1"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -431,7 +447,11 @@ mod tests {
             features: Some(8),
             initializer: None,
         };
-        let model = listed(vec![("fc", fc), ("late", convolution), ("s", LayerKind::Softmax)]);
+        let model = listed(vec![
+            ("fc", fc),
+            ("late", convolution),
+            ("s", LayerKind::Softmax),
+        ]);
         let error = NetworkSpec::resolve(&model, [3, 8, 8], 2).err();
         let message = error.map(|e| e.to_string()).unwrap_or_default();
         assert!(message.contains("layer `late`: needs images"), "{message}");

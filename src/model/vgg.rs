@@ -94,16 +94,26 @@ mod tests {
         let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
         let convolutions = names
             .iter()
-            .filter(|name| name.starts_with("conv") && !name.contains("_bias") && !name.contains("_relu"))
+            .filter(|name| {
+                name.starts_with("conv") && !name.contains("_bias") && !name.contains("_relu")
+            })
             .count();
         assert_eq!(convolutions, 13);
         assert_eq!(names[..3], ["conv1_1", "conv1_1_bias", "conv1_1_relu"]);
         assert_eq!(
             names[names.len() - 11..],
             [
-                "fc6_new", "fc6_new_bias", "fc6_new_relu", "fc6_new_dropout",
-                "fc7_new", "fc7_new_bias", "fc7_new_relu", "fc7_new_dropout",
-                "cls_imdb_wiki_face", "cls_imdb_wiki_face_bias", "softmax",
+                "fc6_new",
+                "fc6_new_bias",
+                "fc6_new_relu",
+                "fc6_new_dropout",
+                "fc7_new",
+                "fc7_new_bias",
+                "fc7_new_relu",
+                "fc7_new_dropout",
+                "cls_imdb_wiki_face",
+                "cls_imdb_wiki_face_bias",
+                "softmax",
             ]
         );
     }

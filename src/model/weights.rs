@@ -19,7 +19,9 @@ pub fn initial(seed: u64, layer: &str, parameter: &ParameterSpec) -> Vec<f32> {
     };
     let purpose = format!("initial weights of {layer}.{}", parameter.role.name());
     let mut stream = Stream::new(seed, &purpose, &[]);
-    (0..count).map(|_| stream.between(low, high) as f32).collect()
+    (0..count)
+        .map(|_| stream.between(low, high) as f32)
+        .collect()
 }
 
 fn symmetric(numerator: f64, fans: usize) -> (f64, f64) {
@@ -68,10 +70,19 @@ mod tests {
             (Initializer::XavierLocal, (3.0f64 / 36.0).sqrt()),
             (Initializer::Kaiming, (6.0f64 / 36.0).sqrt()),
             (Initializer::GlorotUniform, (6.0f64 / (36.0 + 72.0)).sqrt()),
-            (Initializer::Uniform { low: -0.05, high: 0.05 }, 0.05),
+            (
+                Initializer::Uniform {
+                    low: -0.05,
+                    high: 0.05,
+                },
+                0.05,
+            ),
         ] {
             let (largest, deviation) = extent(&initial(1, "conv", &weight(initializer)));
-            assert!(largest <= bound && largest > 0.95 * bound, "{initializer:?}");
+            assert!(
+                largest <= bound && largest > 0.95 * bound,
+                "{initializer:?}"
+            );
             let expected = bound / 3f64.sqrt();
             assert!((deviation / expected - 1.0).abs() < 0.1, "{initializer:?}");
         }

@@ -169,7 +169,7 @@ impl Serialize for Object<'_> {
 }
 
 /// Pretty JSON that ends with a line feed. What it is given has text for keys, so it cannot fail.
-pub(super) fn json(value: &impl Serialize) -> String {
+pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 

@@ -11,10 +11,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::sync;
 use super::lock::FileLock;
 use super::record::{OPTIONAL, RECORD, REQUIRED};
 use crate::error::{At, Result};
+use crate::files::sync;
 
 /// Ending of the directory in which a run works.
 pub(super) const PARTIAL: &str = ".partial";

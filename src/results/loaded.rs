@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::FileStamp;
 use super::record::{METRICS, OUTPUTS, RECORD, REQUIRED, Record};
 use super::rows::{MetricsRow, OutputRow, read_metrics, read_outputs};
 use crate::error::{At, Error, Result};
+use crate::files::FileStamp;
 
 /// Bytes of the largest file whose checksum the quick check computes: 16 MiB.
 const QUICK_LIMIT: u64 = 16 << 20;

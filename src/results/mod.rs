@@ -23,6 +23,9 @@ pub mod writer;
 
 use std::path::{Path, PathBuf};
 
+/// The directory of all records, in the directory where graft runs.
+pub const RESULTS: &str = "results";
+
 /// The directory of one run's record below `results`; `several` says whether the experiment has
 /// more than one seed.
 pub fn record_dir(results: &Path, experiment: &str, seed: u64, several: bool) -> PathBuf {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::FileStamp;
 use crate::error::{At, Error, Result};
+use crate::files::FileStamp;
 
 /// Version of the record's format. A reader refuses newer ones.
 pub const FORMAT: u32 = 1;

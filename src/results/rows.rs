@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::files::write_atomically;
 use crate::error::{At, Error, Result};
+use crate::files::write_atomically;
 
 /// One epoch of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::files::write_atomically;
 use super::find::load_all;
 use super::loaded::LoadedRecord;
 use super::lock::FileLock;
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 
 /// Name of the table in the results directory.
 pub const SUMMARY: &str = "results.csv";

@@ -24,7 +24,7 @@ use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
-use crate::results::{commit, inference, metrics, summary, time};
+use crate::results::{RESULTS, commit, inference, metrics, summary, time};
 use crate::source::import;
 use crate::source::receipt::Receipt;
 use crate::source::{self, SourceModel};
@@ -75,14 +75,39 @@ pub enum Outcome {
     Stopped,
 }
 
+/// What stands in the place of `run`'s record; `None` if its data or its source model are not there
+/// yet. Writes nothing.
+///
+/// # Errors
+/// A file cannot be read, or the experiment cannot run.
+pub fn status(run: &Run) -> Result<Option<Status>> {
+    let experiment = run.experiment.as_ref();
+    let source_is_there = experiment
+        .source_model
+        .as_ref()
+        .is_none_or(|path| path.exists());
+    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
+        return Ok(None);
+    };
+    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
+    Ok(Some(find::status(
+        &run.dir,
+        &identity::run(&setup, run.seed),
+    )))
+}
+
 /// Trains `run` and puts its record in place, unless one stands there already.
 ///
 /// # Errors
 /// Whatever keeps the run from its end; a record that stood there still does.
-pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
+pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let experiment = run.experiment.as_ref();
     let device = backend::device(experiment.backend)?;
+    if let Some(path) = &experiment.save_path {
+        model_file::make_way(path)?;
+    }
     let (train, test) = setup::files(&experiment.data)?;
     let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
     let contents = contents(experiment, &inputs)?;
@@ -91,6 +116,7 @@ pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) 
 
     commit::recover(&run.dir)?;
     if !force && find::status(&run.dir, &identity) == Status::Complete {
+        copy_model(run)?;
         reporter.event(Event::Skipped);
         return Ok(Outcome::Skipped);
     }
@@ -119,6 +145,7 @@ pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) 
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
     }
+    let before = trainer.seconds();
     watch.training();
     let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);
     if trainer.train(&inputs.train, each_epoch, &mut watch)? == End::Stopped {
@@ -140,20 +167,24 @@ pub fn run(run: &Run, results: &Path, force: bool, reporter: &mut dyn Reporter) 
         device: backend::describe(experiment.backend),
         threads: backend::threads(),
         started: time::utc(started),
-        seconds: clock.elapsed().as_secs_f64(),
+        seconds: before + clock.elapsed().as_secs_f64(),
         epochs: experiment.epochs,
         parameters: parameters(&outline),
         data: record::Data {
             train: data_file(&inputs.train.data, &contents.train),
             test: data_file(&inputs.test.data, &contents.test),
         },
-        source: outline.receipt.as_ref().map(|receipt| source_of(receipt, &outline.rates)),
+        source: outline
+            .receipt
+            .as_ref()
+            .map(|receipt| source_of(receipt, &outline.rates)),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),
     };
     writer.commit(record)?;
-    for damaged in summary::write_summary(results)? {
+    copy_model(run)?;
+    for damaged in summary::write_summary(Path::new(RESULTS))? {
         reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
     }
     reporter.event(Event::Finished(&Record::read(&run.dir)?));
@@ -215,19 +246,29 @@ fn write_files(
         Some(found) => files::write_atomically(&receipt, json(found)?.as_bytes())?,
         None => remove_if_there(&receipt)?,
     }
-    let tensors = trainer.tensors();
     let model = writer.path(record::MODEL);
-    let (input, transform) = (outline.spec.input, &inputs.train.transform);
-    model_file::write(&model, &tensors, input, transform)?;
-    match &run.experiment.save_path {
-        Some(copy) => model_file::write(copy, &tensors, input, transform),
-        None => Ok(()),
-    }
+    model_file::write(
+        &model,
+        &trainer.tensors(),
+        outline.spec.input,
+        &inputs.train.transform,
+    )
+}
+
+/// Puts a copy of the record's model where the experiment wants one.
+fn copy_model(run: &Run) -> Result<()> {
+    let Some(copy) = &run.experiment.save_path else {
+        return Ok(());
+    };
+    let model = run.dir.join(record::MODEL);
+    let bytes = fs::read(&model).at(model.display())?;
+    files::write_atomically(copy, &bytes)
 }
 
 fn json(receipt: &Receipt) -> Result<String> {
     let text = serde_json::to_string_pretty(receipt);
-    text.map(|text| text + "\n").map_err(|error| Error::new(error.to_string()).at("receipt"))
+    text.map(|text| text + "\n")
+        .map_err(|error| Error::new(error.to_string()).at("receipt"))
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {
@@ -254,11 +295,16 @@ fn parameters(outline: &Outline) -> Parameters {
     let layers = || outline.spec.layers.iter().zip(&outline.rates);
     let count = |select: &dyn Fn(&LayerRate) -> bool| -> u64 {
         let selected = layers().filter(|(_, rate)| select(rate));
-        selected.map(|(layer, _)| layer.parameter_count() as u64).sum()
+        selected
+            .map(|(layer, _)| layer.parameter_count() as u64)
+            .sum()
     };
     Parameters {
         total: count(&|_| true),
-        imported: outline.receipt.as_ref().map_or(0, |receipt| receipt.totals.parameters as u64),
+        imported: outline
+            .receipt
+            .as_ref()
+            .map_or(0, |receipt| receipt.totals.parameters as u64),
         trained: count(&|rate| !rate.frozen),
         frozen: count(&|rate| rate.frozen),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::data::batches::Transform;
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
 use crate::source::SourceModel;
 use crate::source::safetensors::{self, Entry, EntryData};
@@ -53,12 +53,37 @@ pub fn write(
     safetensors::write(path, entries, &BTreeMap::from([(KEY.to_string(), input)]))
 }
 
+/// Checks, before hours of training, that a model can be written to `path`: makes its directory.
+///
+/// # Errors
+/// An extension of another format; a directory that cannot be made.
+pub fn make_way(path: &Path) -> Result<()> {
+    if path
+        .extension()
+        .is_none_or(|extension| extension != "safetensors")
+    {
+        return Err(Error::new(format!(
+            "graft cannot write {} in its format",
+            path.display()
+        ))
+        .at("save_path")
+        .help("graft writes safetensors: give the file the ending .safetensors"));
+    }
+    match path.parent() {
+        Some(parent) => std::fs::create_dir_all(parent).at(parent.display()),
+        None => Ok(()),
+    }
+}
+
 /// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says.
 ///
 /// # Errors
 /// The model is not one that graft wrote.
 pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
-    let input = model.metadata.get(KEY).and_then(|text| serde_json::from_str(text).ok());
+    let input = model
+        .metadata
+        .get(KEY)
+        .and_then(|text| serde_json::from_str(text).ok());
     let Input { shape, mean, scale } = input.ok_or_else(|| {
         Error::new("does not say what its input is")
             .at(model.path.display())
@@ -66,7 +91,10 @@ pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
     })?;
     let values: usize = shape.iter().product();
     let mean = mean.map(|mean| match mean.len() == shape[0] && values != shape[0] {
-        true => mean.iter().flat_map(|&m| vec![m; values / shape[0]]).collect(),
+        true => mean
+            .iter()
+            .flat_map(|&m| vec![m; values / shape[0]])
+            .collect(),
         false => mean,
     });
     if mean.as_ref().is_some_and(|mean| mean.len() != values) {
@@ -79,7 +107,10 @@ pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
 /// One value a channel, where the mean has no more to it.
 fn short(mean: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
     let planes = mean.chunks_exact(height * width);
-    match planes.clone().all(|plane| plane.iter().all(|value| *value == plane[0])) {
+    match planes
+        .clone()
+        .all(|plane| plane.iter().all(|value| *value == plane[0]))
+    {
         true => planes.map(|plane| plane[0]).take(channels).collect(),
         false => mean.to_vec(),
     }

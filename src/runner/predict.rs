@@ -48,7 +48,10 @@ impl Predictor {
         let model = source::read(&dir.join(record::MODEL))?;
         let (shape, transform) = model_file::input_of(&model)?;
         let spec = NetworkSpec::resolve(&experiment.model, shape, record.classes.len())?;
-        let every_layer = spec.layers.iter().filter(|layer| !layer.parameters.is_empty());
+        let every_layer = spec
+            .layers
+            .iter()
+            .filter(|layer| !layer.parameters.is_empty());
         let every_layer: Vec<String> = every_layer.map(|layer| layer.name.clone()).collect();
         let (tensors, _) = import::import(&model, &spec, &every_layer)?;
         let weights: Weights = tensors

@@ -97,6 +97,21 @@ pub fn files(data: &Data) -> Result<(PathBuf, PathBuf)> {
     }
 }
 
+/// The training and the test file of `data`, unless a built-in task's are yet to be drawn. Writes
+/// nothing.
+///
+/// # Errors
+/// There is no such task.
+pub fn present(data: &Data) -> Result<Option<(PathBuf, PathBuf)>> {
+    match &data.files {
+        DataFiles::Files { .. } => files(data).map(Some),
+        DataFiles::Drawn { builtin, draw_seed } => {
+            let files = drawn::present(builtin, &data.root, *draw_seed)?;
+            Ok(files.map(|files| (files.train, files.test)))
+        }
+    }
+}
+
 /// Shape of a sample and number of classes, without writing anything.
 ///
 /// # Errors
@@ -104,7 +119,7 @@ pub fn files(data: &Data) -> Result<(PathBuf, PathBuf)> {
 pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
     match &data.files {
         DataFiles::Files { train, .. } => {
-            let train = Dataset::open(&data.root.join(train))?;
+            let train = open_file(&data.root.join(train))?;
             Ok((train.shape(), train.classes()))
         }
         DataFiles::Drawn { builtin, .. } => drawn::shape_and_classes(builtin),
@@ -116,8 +131,8 @@ pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
 pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<Inputs> {
-    let train = Arc::new(Dataset::open(train)?);
-    let test = Arc::new(Dataset::open(test)?);
+    let train = Arc::new(open_file(train)?);
+    let test = Arc::new(open_file(test)?);
     if train.shape() != test.shape() {
         let problem = format!(
             "its images are {}, those of the training file {}",
@@ -154,4 +169,14 @@ pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<
         train: split(train, train_mean),
         test: split(test, test_mean),
     })
+}
+
+fn open_file(path: &Path) -> Result<Dataset> {
+    match path.exists() {
+        true => Dataset::open(path),
+        false => Err(Error::new("there is no such data file").at(path.display()).help(
+            "paths are relative to the directory in which graft runs; `graft prepare images` makes \
+             data files from pictures",
+        )),
+    }
 }

@@ -98,7 +98,10 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
     if stock.metadata.get(IDENTITY).map(String::as_str) != Some(identity) {
         return Ok(None);
     }
-    let progress = stock.metadata.get(PROGRESS).ok_or_else(|| damaged("no progress"))?;
+    let progress = stock
+        .metadata
+        .get(PROGRESS)
+        .ok_or_else(|| damaged("no progress"))?;
     let progress = serde_json::from_str(progress).map_err(|error| damaged(&error.to_string()))?;
     let mut weights = BTreeMap::new();
     let mut optimizer = None;

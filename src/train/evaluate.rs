@@ -8,7 +8,7 @@ use super::loss;
 use crate::config::experiment::LossName;
 use crate::data::batches::{Batches, Transform};
 use crate::data::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::network::{self, Network};
 
 /// Confidences for every sample of a file.
@@ -26,7 +26,7 @@ pub struct Evaluation {
 /// The networks must be off the autodiff device.
 ///
 /// # Errors
-/// Whatever reading the file brings.
+/// Whatever reading the file brings; outputs that are not finite.
 pub fn evaluate(
     parts: &[&Network],
     data: &Arc<Dataset>,
@@ -45,6 +45,10 @@ pub fn evaluate(
             .fold(images, |values, part| part.forward(values, None))
             .features();
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        if logits.iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::new("the model's outputs are no longer numbers")
+                .help("training has diverged: lower optimizer.learning_rate"));
+        }
         confidences.extend(loss::confidences(&logits, classes));
     }
     let labels = data.labels();

@@ -50,9 +50,11 @@ pub fn layer_rates(
     };
     match rates.iter().zip(&spec.layers).any(trains) {
         true => Ok(rates),
-        false => Err(Error::new("every layer is frozen: there is nothing to train")
-            .at("learning_rate_multiplier")
-            .help("give at least one layer a multiplier other than 0")),
+        false => Err(
+            Error::new("every layer is frozen: there is nothing to train")
+                .at("learning_rate_multiplier")
+                .help("give at least one layer a multiplier other than 0"),
+        ),
     }
 }
 

@@ -21,7 +21,9 @@ pub fn confidences(logits: &[f32], classes: usize) -> Vec<f64> {
     let mut values = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers = row.iter().map(|&z| (f64::from(z) - f64::from(largest)).exp());
+        let powers = row
+            .iter()
+            .map(|&z| (f64::from(z) - f64::from(largest)).exp());
         let sum: f64 = powers.clone().sum();
         values.extend(powers.map(|power| power / sum));
     }
@@ -43,7 +45,13 @@ pub fn reported(name: LossName, confidences: &[f64], labels: &[u32]) -> f64 {
         LossName::CrossEntropy => -log(row[label as usize]),
         LossName::BinaryCrossEntropy => (0u32..)
             .zip(row)
-            .map(|(class, &y)| if class == label { -log(y) } else { -log(1.0 - y) })
+            .map(|(class, &y)| {
+                if class == label {
+                    -log(y)
+                } else {
+                    -log(1.0 - y)
+                }
+            })
             .sum(),
     };
     samples.map(cost).sum()

@@ -198,6 +198,12 @@ impl<'a> Trainer<'a> {
         tensors
     }
 
+    /// Seconds of training so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        let epochs: f64 = self.progress.rows.iter().map(|row| row.seconds).sum();
+        epochs + self.progress.seconds
+    }
+
     /// A row an epoch so far.
     pub fn rows(&self) -> &[MetricsRow] {
         &self.progress.rows
@@ -266,7 +272,7 @@ impl<'a> Trainer<'a> {
         let host: Vec<f32> = logits.clone().inner().into_data().iter::<f32>().collect();
         let confidences = loss::confidences(&host, classes);
         let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
-        if !cost.is_finite() {
+        if host.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::new(format!(
                 "the cost is no longer a number in epoch {}, batch {}",
                 epoch + 1,

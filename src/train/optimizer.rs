@@ -3,8 +3,7 @@
 
 use burn::optim::{
     AdamConfig, AdamWConfig, LearningRate, ModuleOptimizer, Optimizer, RecordState, SgdConfig,
-    StateSink, StateSource,
-    decay::WeightDecayConfig,
+    StateSink, StateSource, decay::WeightDecayConfig,
 };
 use burn::tensor::{Device, Tensor};
 
@@ -13,8 +12,8 @@ use crate::config::experiment::{self, Algorithm};
 /// The update rule that an experiment asks for. It sees the effective rate of each group at each
 /// step: base rate times schedule times multiplier.
 pub fn build(config: &experiment::Optimizer) -> ModuleOptimizer {
-    let decay = (config.weight_decay > 0.0)
-        .then(|| WeightDecayConfig::new(config.weight_decay as f32));
+    let decay =
+        (config.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.weight_decay as f32));
     match config.algorithm {
         Algorithm::Momentum { momentum } => Momentum {
             momentum,

@@ -3,7 +3,13 @@
 use crate::config::experiment::Schedule;
 
 /// Factor on the base learning rate at `step` of `steps` in `epoch`; all counted from 0.
-pub fn factor(schedule: Schedule, epoch: usize, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
+pub fn factor(
+    schedule: Schedule,
+    epoch: usize,
+    step: usize,
+    steps_per_epoch: usize,
+    epochs: usize,
+) -> f64 {
     match schedule {
         Schedule::Constant => 1.0,
         Schedule::Step { every, factor } => factor.powi((epoch / every.max(1)) as i32),
@@ -21,8 +27,13 @@ mod tests {
 
     #[test]
     fn a_step_schedule_multiplies_every_few_epochs() {
-        let schedule = Schedule::Step { every: 2, factor: 0.1 };
-        let factors: Vec<f64> = (0..5).map(|epoch| factor(schedule, epoch, 0, 10, 5)).collect();
+        let schedule = Schedule::Step {
+            every: 2,
+            factor: 0.1,
+        };
+        let factors: Vec<f64> = (0..5)
+            .map(|epoch| factor(schedule, epoch, 0, 10, 5))
+            .collect();
         let expected = [1.0, 1.0, 0.1, 0.1, 0.01];
         for (got, want) in factors.iter().zip(expected) {
             assert!((got - want).abs() < 1e-15, "{factors:?}");

@@ -11,7 +11,12 @@ fn every_verb_explains_itself_with_an_example() {
         let printed = place.succeed(&[verb, "--help"]);
         assert!(printed.out.contains("Example"), "{verb}: {}", printed.out);
     }
-    assert!(place.succeed(&["prepare", "images", "--help"]).out.contains("Example"));
+    assert!(
+        place
+            .succeed(&["prepare", "images", "--help"])
+            .out
+            .contains("Example")
+    );
 }
 
 /// Writes a square picture of one colour with a brighter corner.
@@ -23,7 +28,9 @@ fn picture(path: &Path, colour: [u8; 3], size: u32) {
         true => image::Rgb([255, 255, 255]),
         false => image::Rgb(colour),
     };
-    image::RgbImage::from_fn(size, size, pixel).save(path).expect("a picture");
+    image::RgbImage::from_fn(size, size, pixel)
+        .save(path)
+        .expect("a picture");
 }
 
 /// Two classes of pictures, some greyscale and CMYK among them.
@@ -31,7 +38,11 @@ fn photos(place: &Place) {
     for index in 0..12u8 {
         let red = [200 + index, 20, 30];
         let blue = [10, 30, 180 + index];
-        picture(&place.path(&format!("photos/red/{index}.png")), red, 40 + u32::from(index));
+        picture(
+            &place.path(&format!("photos/red/{index}.png")),
+            red,
+            40 + u32::from(index),
+        );
         picture(&place.path(&format!("photos/blue/{index}.jpg")), blue, 50);
     }
     std::fs::copy(data("images/grey.jpg"), place.path("photos/red/grey.jpg")).expect("copied");
@@ -42,25 +53,51 @@ fn photos(place: &Place) {
 fn folders_of_pictures_become_data_files_that_train_and_predict() {
     let place = Place::new();
     photos(&place);
-    let printed =
-        place.succeed(&["prepare", "images", "photos", "--out", "data/photos", "--size", "32"]);
-    assert!(printed.out.contains("blue") && printed.out.contains("red"), "{}", printed.out);
+    let printed = place.succeed(&[
+        "prepare",
+        "images",
+        "photos",
+        "--out",
+        "data/photos",
+        "--size",
+        "32",
+    ]);
+    assert!(
+        printed.out.contains("blue") && printed.out.contains("red"),
+        "{}",
+        printed.out
+    );
     let inspected = place.succeed(&["inspect", "data/photos/train.h5"]).out;
-    assert!(inspected.contains("(3, 32, 32)") && inspected.contains("blue"), "{inspected}");
+    assert!(
+        inspected.contains("(3, 32, 32)") && inspected.contains("blue"),
+        "{inspected}"
+    );
 
     let experiment = TINY
-        .replace("builtin = \"drawn_smiles\"", "root = \"data/photos\"\ntrain = \"train.h5\"\ntest = \"test.h5\"")
+        .replace(
+            "builtin = \"drawn_smiles\"",
+            "root = \"data/photos\"\ntrain = \"train.h5\"\ntest = \"test.h5\"",
+        )
         .replace("epochs = 1", "epochs = 20\nbatch_size = 8");
     place.write("colours.toml", experiment);
     place.succeed(&["run", "colours.toml"]);
     let csv = place.succeed(&[
-        "predict", "results/colours", "photos/red/3.png", "photos/blue/5.jpg", "--format", "csv",
+        "predict",
+        "results/colours",
+        "photos/red/3.png",
+        "photos/blue/5.jpg",
+        "--format",
+        "csv",
     ]);
     let lines: Vec<&str> = csv.out.lines().collect();
     assert_eq!(lines[0], "image,class,blue,red");
     assert_eq!(lines.len(), 3, "{}", csv.out);
     for line in &lines[1..] {
-        let sum: f64 = line.split(',').skip(2).filter_map(|v| v.parse::<f64>().ok()).sum();
+        let sum: f64 = line
+            .split(',')
+            .skip(2)
+            .filter_map(|v| v.parse::<f64>().ok())
+            .sum();
         assert!((sum - 1.0).abs() < 1e-9, "{line}");
     }
     let broken = place.fail(&["predict", "results/colours", "colours.toml"]);
@@ -71,8 +108,13 @@ fn folders_of_pictures_become_data_files_that_train_and_predict() {
 fn a_broken_picture_is_named_and_fatal_or_skipped_as_asked() {
     let place = Place::new();
     photos(&place);
-    place.write("photos/red/broken.jpg", &b"\xff\xd8\xff\xe0 not a picture"[..]);
-    let arguments = ["prepare", "images", "photos", "--out", "data", "--size", "32"];
+    place.write(
+        "photos/red/broken.jpg",
+        &b"\xff\xd8\xff\xe0 not a picture"[..],
+    );
+    let arguments = [
+        "prepare", "images", "photos", "--out", "data", "--size", "32",
+    ];
     let failed = place.fail(&arguments);
     assert!(failed.err.contains("broken.jpg"), "{}", failed.err);
     assert!(!place.path("data/train.h5").exists(), "half a file");

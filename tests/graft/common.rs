@@ -107,7 +107,9 @@ impl From<Output> for Printed {
 
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
 }
 
 /// A target experiment small enough to train in a second: 300 drawn images, a tiny VGG-11.

@@ -9,27 +9,95 @@ use crate::common::{Place, TINY};
 /// What is wrong with an experiment file, and what the message must name.
 const EXPERIMENTS: [(&str, &str, &[&str]); 22] = [
     ("no TOML", "epochs = = 3", &["e.toml:1"]),
-    ("an unknown key", "epoch = 3", &["e.toml:1", "did you mean `epochs`"]),
-    ("an unknown table", "[optimiser]\nlearning_rate = 1.0", &["e.toml:1", "optimizer"]),
-    ("a key of another table", "momentum = 0.9", &["e.toml:1", "[optimizer]"]),
-    ("a wrong type", "epochs = \"three\"", &["e.toml:1", "epochs"]),
+    (
+        "an unknown key",
+        "epoch = 3",
+        &["e.toml:1", "did you mean `epochs`"],
+    ),
+    (
+        "an unknown table",
+        "[optimiser]\nlearning_rate = 1.0",
+        &["e.toml:1", "optimizer"],
+    ),
+    (
+        "a key of another table",
+        "momentum = 0.9",
+        &["e.toml:1", "[optimizer]"],
+    ),
+    (
+        "a wrong type",
+        "epochs = \"three\"",
+        &["e.toml:1", "epochs"],
+    ),
     ("no epochs", "epochs = 0", &["e.toml:1", "epochs"]),
-    ("a negative rate", "optimizer.learning_rate = -1.0", &["e.toml:1", "learning_rate"]),
-    ("a rate that is no number", "optimizer.learning_rate = nan", &["e.toml:1", "learning_rate"]),
-    ("a negative multiplier", "learning_rate_multiplier = -0.1", &["e.toml:1", "learning_rate_multiplier"]),
-    ("an unknown optimizer", "optimizer.algorithm = \"momentun\"", &["e.toml:1", "momentum"]),
-    ("an unknown backend", "backend = \"tpu\"", &["e.toml:1", "tpu"]),
+    (
+        "a negative rate",
+        "optimizer.learning_rate = -1.0",
+        &["e.toml:1", "learning_rate"],
+    ),
+    (
+        "a rate that is no number",
+        "optimizer.learning_rate = nan",
+        &["e.toml:1", "learning_rate"],
+    ),
+    (
+        "a negative multiplier",
+        "learning_rate_multiplier = -0.1",
+        &["e.toml:1", "learning_rate_multiplier"],
+    ),
+    (
+        "an unknown optimizer",
+        "optimizer.algorithm = \"momentun\"",
+        &["e.toml:1", "momentum"],
+    ),
+    (
+        "an unknown backend",
+        "backend = \"tpu\"",
+        &["e.toml:1", "tpu"],
+    ),
     ("no seeds", "seeds = []", &["e.toml:1", "seeds"]),
     ("a seed twice", "seeds = [1, 1]", &["e.toml:1", "seeds"]),
-    ("a base that is not there", "extends = \"nobody.toml\"", &["e.toml:1", "nobody.toml"]),
+    (
+        "a base that is not there",
+        "extends = \"nobody.toml\"",
+        &["e.toml:1", "nobody.toml"],
+    ),
     ("itself as its base", "extends = \"e.toml\"", &["e.toml"]),
-    ("a bad name", "name = \"../escape\"", &["e.toml:1", "../escape"]),
-    ("both a task and files", "data.builtin = \"drawn_smiles\"\ndata.train = \"a.h5\"", &["e.toml", "builtin"]),
-    ("an unknown task", "data.builtin = \"drawn_cats\"\nmodel.architecture = \"vgg11\"", &["drawn_cats", "drawn_smiles"]),
-    ("an unknown architecture", "model.architecture = \"vgg17\"", &["e.toml:1", "vgg16"]),
-    ("too much dropout", "model.dropout = 1.0", &["e.toml:1", "dropout"]),
-    ("too many poolings", "data.builtin = \"drawn_smiles\"\nmodel.layers = [{name='p', type='max_pooling', kernel=64}, {name='softmax', type='softmax'}]", &["`p`", "64"]),
-    ("a pattern without layers", "data.builtin = \"drawn_smiles\"\nmodel.architecture = \"vgg11\"\nmodel.width = 0.1\nlearning_rate_multiplier = { \"konv*\" = 0.0 }", &["konv*"]),
+    (
+        "a bad name",
+        "name = \"../escape\"",
+        &["e.toml:1", "../escape"],
+    ),
+    (
+        "both a task and files",
+        "data.builtin = \"drawn_smiles\"\ndata.train = \"a.h5\"",
+        &["e.toml", "builtin"],
+    ),
+    (
+        "an unknown task",
+        "data.builtin = \"drawn_cats\"\nmodel.architecture = \"vgg11\"",
+        &["drawn_cats", "drawn_smiles"],
+    ),
+    (
+        "an unknown architecture",
+        "model.architecture = \"vgg17\"",
+        &["e.toml:1", "vgg16"],
+    ),
+    (
+        "too much dropout",
+        "model.dropout = 1.0",
+        &["e.toml:1", "dropout"],
+    ),
+    (
+        "too many poolings",
+        "data.builtin = \"drawn_smiles\"\nmodel.layers = [{name='p', type='max_pooling', kernel=64}, {name='softmax', type='softmax'}]",
+        &["`p`", "64"],
+    ),
+    (
+        "a pattern without layers",
+        "data.builtin = \"drawn_smiles\"\nmodel.architecture = \"vgg11\"\nmodel.width = 0.1\nlearning_rate_multiplier = { \"konv*\" = 0.0 }",
+        &["konv*"],
+    ),
 ];
 
 #[test]
@@ -40,7 +108,11 @@ fn malformed_experiments_are_refused_by_file_line_and_key() {
         for verb in ["run", "plan"] {
             let printed = place.fail(&[verb, "e.toml"]);
             for name in names {
-                assert!(printed.err.contains(name), "{what}: {name} in\n{}", printed.err);
+                assert!(
+                    printed.err.contains(name),
+                    "{what}: {name} in\n{}",
+                    printed.err
+                );
             }
         }
         assert!(!place.path("results").exists(), "{what} left results");
@@ -52,8 +124,15 @@ fn errors_of_environment_and_command_line_name_the_variable_and_the_argument() {
     let place = Place::new();
     place.write("e.toml", TINY);
     let printed = place.fail(&["run", "e.toml", "--set", "epohcs=3"]);
-    assert!(printed.err.contains("--set epohcs=3") && printed.err.contains("epochs"), "{}", printed.err);
-    let output = place.command(&["plan", "e.toml"]).env("GRAFT_EPOCHS", "many").output();
+    assert!(
+        printed.err.contains("--set epohcs=3") && printed.err.contains("epochs"),
+        "{}",
+        printed.err
+    );
+    let output = place
+        .command(&["plan", "e.toml"])
+        .env("GRAFT_EPOCHS", "many")
+        .output();
     let error = String::from_utf8_lossy(&output.expect("graft starts").stderr).into_owned();
     assert!(error.contains("GRAFT_EPOCHS"), "{error}");
 }
@@ -69,12 +148,22 @@ struct Data {
 
 impl Data {
     fn sound() -> Self {
-        Self { input: vec![1.0; 2 * 3072], columns: 3072, lshape: [3, 32, 32], labels: vec![0, 1], classes: 2 }
+        Self {
+            input: vec![1.0; 2 * 3072],
+            columns: 3072,
+            lshape: [3, 32, 32],
+            labels: vec![0, 1],
+            classes: 2,
+        }
     }
 
     fn write(&self, path: &Path) -> graft::error::Result<()> {
         let file = Writer::create(path)?;
-        let mut input = file.table::<f32>("input", Rows::Known(self.input.len() / self.columns), self.columns)?;
+        let mut input = file.table::<f32>(
+            "input",
+            Rows::Known(self.input.len() / self.columns),
+            self.columns,
+        )?;
         input.append(&self.input)?;
         input.attribute("lshape", &Attribute::Integers(self.lshape.to_vec()))?;
         input.finish()?;
@@ -92,11 +181,17 @@ const ON_FILES: &str = "epochs = 1\nbatch_size = 2\n[data]\ntrain = \"train.h5\"
 fn refused(what: &str, train: impl FnOnce(&Path), names: &[&str]) {
     let place = Place::new();
     place.write("e.toml", ON_FILES);
-    Data::sound().write(&place.path("test.h5")).expect("a sound file");
+    Data::sound()
+        .write(&place.path("test.h5"))
+        .expect("a sound file");
     train(&place.path("train.h5"));
     let printed = place.fail(&["run", "e.toml"]);
     for name in names {
-        assert!(printed.err.contains(name), "{what}: {name} in\n{}", printed.err);
+        assert!(
+            printed.err.contains(name),
+            "{what}: {name} in\n{}",
+            printed.err
+        );
     }
     assert!(!place.path("results/e").exists(), "{what} left a record");
 }
@@ -106,24 +201,78 @@ fn malformed_data_files_are_refused_by_file() {
     let write = |data: Data| move |path: &Path| data.write(path).expect("written");
     let sound = Data::sound;
     refused("missing", |_| {}, &["train.h5"]);
-    refused("empty", |path| std::fs::write(path, b"").expect("written"), &["train.h5"]);
-    refused("no HDF5", |path| std::fs::write(path, b"GIF89a, rather").expect("written"), &["train.h5"]);
-    refused("truncated", |path| {
-        sound().write(path).expect("written");
-        let bytes = std::fs::read(path).expect("read");
-        std::fs::write(path, &bytes[..bytes.len() - 100]).expect("written");
-    }, &["train.h5", "truncated"]);
-    refused("label out of range", write(Data { labels: vec![0, 2], ..sound() }), &["train.h5", "2"]);
-    refused("negative label", write(Data { labels: vec![0, -1], ..sound() }), &["train.h5", "-1"]);
-    refused("wrong lshape", write(Data { lshape: [3, 32, 31], ..sound() }), &["train.h5", "lshape"]);
-    refused("labels missing", write(Data { labels: vec![0], ..sound() }), &["train.h5"]);
+    refused(
+        "empty",
+        |path| std::fs::write(path, b"").expect("written"),
+        &["train.h5"],
+    );
+    refused(
+        "no HDF5",
+        |path| std::fs::write(path, b"GIF89a, rather").expect("written"),
+        &["train.h5"],
+    );
+    refused(
+        "truncated",
+        |path| {
+            sound().write(path).expect("written");
+            let bytes = std::fs::read(path).expect("read");
+            std::fs::write(path, &bytes[..bytes.len() - 100]).expect("written");
+        },
+        &["train.h5", "truncated"],
+    );
+    refused(
+        "label out of range",
+        write(Data {
+            labels: vec![0, 2],
+            ..sound()
+        }),
+        &["train.h5", "2"],
+    );
+    refused(
+        "negative label",
+        write(Data {
+            labels: vec![0, -1],
+            ..sound()
+        }),
+        &["train.h5", "-1"],
+    );
+    refused(
+        "wrong lshape",
+        write(Data {
+            lshape: [3, 32, 31],
+            ..sound()
+        }),
+        &["train.h5", "lshape"],
+    );
+    refused(
+        "labels missing",
+        write(Data {
+            labels: vec![0],
+            ..sound()
+        }),
+        &["train.h5"],
+    );
     let mut not_a_number = sound();
     not_a_number.input[3072 + 7] = f32::NAN;
     refused("NaN", write(not_a_number), &["train.h5", "sample 1"]);
-    refused("other size than the test file", write(Data {
-        input: vec![1.0; 2 * 768], columns: 768, lshape: [3, 16, 16], ..sound()
-    }), &["test.h5", "(3, 32, 32)"]);
-    refused("other classes than the test file", write(Data { classes: 3, ..sound() }), &["test.h5", "classes"]);
+    refused(
+        "other size than the test file",
+        write(Data {
+            input: vec![1.0; 2 * 768],
+            columns: 768,
+            lshape: [3, 16, 16],
+            ..sound()
+        }),
+        &["test.h5", "(3, 32, 32)"],
+    );
+    refused(
+        "other classes than the test file",
+        write(Data {
+            classes: 3,
+            ..sound()
+        }),
+        &["test.h5", "classes"],
+    );
 }
 
 #[test]
@@ -139,7 +288,11 @@ fn malformed_source_models_are_refused_by_file() {
         ("a command", hostile, "os.system"),
         ("deeply nested", deep, "source.p"),
         ("text", b"weights".to_vec(), "source.p"),
-        ("half a safetensors header", b"\xff\x00\x00\x00\x00\x00\x00\x00{\"a\":".to_vec(), "source.p"),
+        (
+            "half a safetensors header",
+            b"\xff\x00\x00\x00\x00\x00\x00\x00{\"a\":".to_vec(),
+            "source.p",
+        ),
     ];
     for (what, bytes, name) in cases {
         place.write("source.p", bytes);

@@ -28,7 +28,10 @@ const SOURCES: [&str; 4] = [
 
 fn place() -> Place {
     let place = Place::new();
-    for name in SOURCES.iter().chain(&["train.h5", "test.h5", "test_float_chunked.h5"]) {
+    for name in SOURCES
+        .iter()
+        .chain(&["train.h5", "test.h5", "test_float_chunked.h5"])
+    {
         place.copy_data(&format!("neon/{name}"));
     }
     place
@@ -55,12 +58,27 @@ fn every_layout_imports_all_convolutions_and_biases_and_the_plan_says_so() {
     for source in SOURCES {
         place.write("e.toml", TARGET.replace("SOURCE", source));
         let printed = place.succeed(&["plan", "e.toml"]);
-        assert!(printed.out.contains("26 of 32 tensors"), "{source}: {}", printed.out);
+        assert!(
+            printed.out.contains("26 of 32 tensors"),
+            "{source}: {}",
+            printed.out
+        );
         let frozen = |line: &&str| line.starts_with("conv") && line.trim_end().ends_with("yes");
-        assert_eq!(printed.out.lines().filter(frozen).count(), 26, "{}", printed.out);
-        let new = printed.out.lines().find(|line| line.starts_with("fc6_new "));
+        assert_eq!(
+            printed.out.lines().filter(frozen).count(),
+            26,
+            "{}",
+            printed.out
+        );
+        let new = printed
+            .out
+            .lines()
+            .find(|line| line.starts_with("fc6_new "));
         assert!(new.is_some_and(|line| line.contains(" no ") && line.contains("0.001")));
-        assert!(!place.path("results").exists(), "plan has written something");
+        assert!(
+            !place.path("results").exists(),
+            "plan has written something"
+        );
     }
 }
 
@@ -78,20 +96,43 @@ fn all_layouts_train_to_the_same_weights_and_keep_the_imported_ones() {
     assert!(models.iter().all(|model| *model == models[0]));
     let inference = place.read("results/source_vgg_tiny/inference.txt");
     assert_eq!(inference.lines().count(), 24);
-    assert!(inference.lines().all(|line| line.starts_with('[') && line.contains("], ")));
+    assert!(
+        inference
+            .lines()
+            .all(|line| line.starts_with('[') && line.contains("], "))
+    );
 }
 
 #[test]
 fn what_is_required_but_not_imported_stops_the_run_before_training() {
     let place = place();
     let toml = TARGET.replace("SOURCE", SOURCES[0]);
-    place.write("e.toml", format!("{toml}\n[source]\nrequire = [\"conv*\", \"fc6_new\"]\n"));
+    place.write(
+        "e.toml",
+        format!("{toml}\n[source]\nrequire = [\"conv*\", \"fc6_new\"]\n"),
+    );
     let printed = place.fail(&["run", "e.toml"]);
     assert!(printed.err.contains("fc6_new"), "{}", printed.err);
-    place.write("e.toml", toml.replace("architecture = \"vgg16\"", "layers = [\n\
-        { name = \"first\", type = \"linear\" }, { name = \"softmax\", type = \"softmax\" }]")
-        .lines().filter(|l| !["widths", "head", "classifier", "dropout"].iter().any(|k| l.starts_with(k)))
-        .collect::<Vec<_>>().join("\n"));
+    place.write(
+        "e.toml",
+        toml.replace(
+            "architecture = \"vgg16\"",
+            "layers = [\n\
+        { name = \"first\", type = \"linear\" }, { name = \"softmax\", type = \"softmax\" }]",
+        )
+        .lines()
+        .filter(|l| {
+            !["widths", "head", "classifier", "dropout"]
+                .iter()
+                .any(|k| l.starts_with(k))
+        })
+        .collect::<Vec<_>>()
+        .join("\n"),
+    );
     let printed = place.fail(&["run", "e.toml"]);
-    assert!(printed.err.contains("nothing") || printed.err.contains("no layer"), "{}", printed.err);
+    assert!(
+        printed.err.contains("nothing") || printed.err.contains("no layer"),
+        "{}",
+        printed.err
+    );
 }

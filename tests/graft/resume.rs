@@ -18,7 +18,11 @@ fn long() -> String {
 /// Starts the run and waits until it has left a checkpoint.
 fn start(place: &Place) -> std::process::Child {
     let mut command = place.command(&["run", "experiments/long.toml"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("graft starts");
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("graft starts");
     let checkpoint = place.path("results/long.partial/checkpoint.safetensors");
     let patience = Instant::now() + Duration::from_secs(120);
     while !checkpoint.exists() {
@@ -44,7 +48,11 @@ fn a_killed_run_leaves_no_record_and_resumes_to_the_same_weights() {
     child.wait().expect("ended");
     assert!(!place.path("results/long").exists(), "a half record");
     let printed = place.succeed(&["run", "experiments/long.toml"]);
-    assert!(printed.err.contains("goes on from epoch"), "{}", printed.err);
+    assert!(
+        printed.err.contains("goes on from epoch"),
+        "{}",
+        printed.err
+    );
     assert_eq!(model(&place, "long"), whole);
     assert!(!place.path("results/long.partial").exists());
 }
@@ -65,7 +73,11 @@ fn ctrl_c_leaves_a_checkpoint_within_an_epoch_and_resumes_to_the_same_weights() 
     assert_eq!(ended.code(), Some(130));
     assert!(!place.path("results/long").exists(), "a half record");
     let printed = place.succeed(&["run", "experiments/long.toml"]);
-    assert!(printed.err.contains("goes on from epoch"), "{}", printed.err);
+    assert!(
+        printed.err.contains("goes on from epoch"),
+        "{}",
+        printed.err
+    );
     assert_eq!(model(&place, "long"), whole);
 }
 
@@ -80,6 +92,10 @@ fn a_damaged_checkpoint_is_reported_not_trusted() {
     let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("damaged");
     let printed = place.fail(&["run", "experiments/long.toml"]);
-    assert!(printed.err.contains("checkpoint.safetensors"), "{}", printed.err);
+    assert!(
+        printed.err.contains("checkpoint.safetensors"),
+        "{}",
+        printed.err
+    );
     place.succeed(&["run", "experiments/long.toml", "--force"]);
 }

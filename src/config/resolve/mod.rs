@@ -60,7 +60,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             each_epoch: file.evaluation.each_epoch.unwrap_or(false),
         },
         checkpoint: Checkpoint {
-            every: file.checkpoint.every.unwrap_or(0),
+            every: file.checkpoint.every.unwrap_or(1),
         },
     };
     checks.pass(experiment)

@@ -27,7 +27,7 @@ fn built_in_defaults_fill_in_what_nobody_says() {
     assert_eq!(experiment.optimizer.algorithm, momentum);
     assert_eq!(experiment.schedule, Schedule::Constant);
     assert!(!experiment.evaluation.each_epoch);
-    assert_eq!(experiment.checkpoint.every, 0);
+    assert_eq!(experiment.checkpoint.every, 1);
 }
 
 #[test]

@@ -74,7 +74,7 @@ require = []
 each_epoch = false
 
 [checkpoint]
-every = 0
+every = 1
 "#
     );
 }
