@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::print;
 use crate::data::dataset::{Dataset, MeanSource};
+use crate::data::sheet;
 use crate::error::{At, Result};
 use crate::model::spec::shape_text;
 use crate::report::cell::{Cell, grouped};
@@ -26,13 +27,20 @@ use crate::source::{self, SourceModel};
 pub struct Arguments {
     /// A source model (.p, .prm, .safetensors), a data file (.h5) or a record's directory
     file: PathBuf,
+    /// Write the first 48 pictures of a data file to this PNG file
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// table, csv, markdown or json
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { file, format } = arguments;
+    let Arguments {
+        file,
+        picture,
+        format,
+    } = arguments;
     let tables = if file.is_dir() {
         let record = LoadedRecord::read(&file)?;
         [
@@ -41,6 +49,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         ]
     } else if is_hdf5(&file)? {
         let data = Dataset::open(&file)?;
+        if let Some(picture) = &picture {
+            sheet::write(&data, 12, 4, (64 / data.shape()[1]).max(1), picture)?;
+        }
         [data_facts(&data)?, classes(&data)]
     } else {
         let model = source::read(&file)?;

@@ -13,4 +13,5 @@ pub mod hdf5;
 pub mod images;
 mod layout;
 pub mod prepare;
+pub mod sheet;
 pub mod writer;
