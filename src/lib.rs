@@ -17,6 +17,8 @@
 //! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
 //! [`pattern`] and [`random`] belong to no floor.
 
+#![deny(unsafe_code)]
+
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -100,6 +100,11 @@ const EXPERIMENTS: [(&str, &str, &[&str]); 22] = [
     ),
 ];
 
+/// What the error says, for `cargo test --release malformed -- --nocapture`.
+fn show(what: &str, error: &str) {
+    println!("{what}:\n{error}");
+}
+
 #[test]
 fn malformed_experiments_are_refused_by_file_line_and_key() {
     for (what, content, names) in EXPERIMENTS {
@@ -107,6 +112,7 @@ fn malformed_experiments_are_refused_by_file_line_and_key() {
         place.write("e.toml", content);
         for verb in ["run", "plan"] {
             let printed = place.fail(&[verb, "e.toml"]);
+            show(what, &printed.err);
             for name in names {
                 assert!(
                     printed.err.contains(name),
@@ -186,6 +192,7 @@ fn refused(what: &str, train: impl FnOnce(&Path), names: &[&str]) {
         .expect("a sound file");
     train(&place.path("train.h5"));
     let printed = place.fail(&["run", "e.toml"]);
+    show(what, &printed.err);
     for name in names {
         assert!(
             printed.err.contains(name),
@@ -299,6 +306,7 @@ fn malformed_source_models_are_refused_by_file() {
         place.write("e.toml", format!("source_model = \"source.p\"\n{TINY}"));
         for arguments in [["run", "e.toml"], ["inspect", "source.p"]] {
             let printed = place.fail(&arguments);
+            show(what, &printed.err);
             assert!(printed.err.contains(name), "{what}: {}", printed.err);
         }
     }
