@@ -1,6 +1,6 @@
 //! Files of the real neon 2.6: what is in them, what is imported from them, and training on them.
 
-use crate::common::Place;
+use crate::common::{Place, data};
 
 /// The course's structure at the widths of the reference files.
 const TARGET: &str = r#"
@@ -135,4 +135,66 @@ fn what_is_required_but_not_imported_stops_the_run_before_training() {
         "{}",
         printed.err
     );
+}
+
+/// The target network of neon's reference runs, which shuffle nothing and subtract each file's own
+/// mean.
+fn reference(source: &str, epochs: usize, learning_rate: &str) -> String {
+    TARGET
+        .replace("SOURCE", source)
+        .replace("epochs = 1", &format!("epochs = {epochs}"))
+        .replace("learning_rate_multiplier = 0\n", "")
+        .replace("[data]", "[data]\nshuffle = false")
+        + &format!(
+            "[preprocessing]\nmean = \"own\"\n[optimizer]\nlearning_rate = {learning_rate}\n"
+        )
+}
+
+/// Numbers of each line of an inference file.
+fn numbers(text: &str) -> Vec<Vec<f64>> {
+    let of_line = |line: &str| {
+        let words = line.split(|c: char| "[], ".contains(c));
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    text.lines().map(of_line).collect()
+}
+
+fn largest_difference(ours: &str, neons: &str) -> f64 {
+    let (ours, neons) = (numbers(ours), numbers(neons));
+    assert_eq!(ours.len(), neons.len());
+    let lines = ours.iter().zip(&neons);
+    let differences = lines.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a - b).abs()));
+    differences.fold(0.0, f64::max)
+}
+
+#[test]
+fn a_model_that_neon_trained_gives_neons_own_confidences() {
+    let place = place();
+    place.copy_data("neon/target_final_finetune_lr0.1.p");
+    // A rate too small to change any weight: the evaluation is that of the imported model.
+    place.write(
+        "e.toml",
+        reference("target_final_finetune_lr0.1.p", 1, "1e-30"),
+    );
+    place.succeed(&["run", "e.toml"]);
+    let neons = std::fs::read_to_string(data("neon/inference_finetune_lr0.1.txt"));
+    let difference = largest_difference(
+        &place.read("results/e/inference.txt"),
+        &neons.expect("neon's inference file"),
+    );
+    assert!(difference < 2e-6, "{difference}");
+}
+
+#[test]
+fn three_epochs_from_neons_initial_weights_give_neons_confidences() {
+    let place = place();
+    place.copy_data("neon/target_init.p");
+    place.write("e.toml", reference("target_init.p", 3, "0.001"));
+    place.succeed(&["run", "e.toml"]);
+    let neons = std::fs::read_to_string(data("neon/inference_scratch_lr0.001.txt"));
+    let difference = largest_difference(
+        &place.read("results/e/inference.txt"),
+        &neons.expect("neon's inference file"),
+    );
+    assert!(difference < 2e-6, "{difference}");
 }
