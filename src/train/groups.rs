@@ -71,3 +71,94 @@ pub fn frozen_prefix(spec: &NetworkSpec, rates: &[LayerRate]) -> usize {
         })
         .count()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::experiment::{Architecture, Body, Initializer, Model};
+
+    fn vgg() -> Result<NetworkSpec> {
+        let model = Model {
+            body: Body::Architecture {
+                architecture: Architecture::Vgg11,
+                widths: vec![2; 5],
+                head: vec![4, 4],
+                head_names: vec!["fc6".into(), "fc7".into()],
+                classifier: "fc8".into(),
+                dropout: 0.5,
+            },
+            classes: None,
+            initializer: Initializer::Kaiming,
+            bias_initializer: Initializer::Constant { value: 0.0 },
+        };
+        NetworkSpec::resolve(&model, [3, 32, 32], 2)
+    }
+
+    fn multipliers(default: f64, imported: f64, layers: &[(&str, f64)]) -> Multipliers {
+        let layers = layers.iter().map(|&(name, rate)| (name.to_string(), rate));
+        Multipliers {
+            default,
+            imported,
+            layers: BTreeMap::from_iter(layers),
+        }
+    }
+
+    fn convolutions(layer: &str) -> bool {
+        layer.starts_with("conv") && !layer.ends_with("relu")
+    }
+
+    #[test]
+    fn imported_layers_have_their_multiplier_and_new_ones_the_full_rate() -> Result<()> {
+        let rates = layer_rates(&vgg()?, &multipliers(1.0, 0.001, &[]), convolutions)?;
+        let of = |name: &str| {
+            rates
+                .iter()
+                .find(|rate| rate.layer == name)
+                .map(|r| r.multiplier)
+        };
+        assert_eq!(of("conv1_1_bias"), Some(0.001));
+        assert_eq!(of("pool5"), Some(0.001), "belongs to the layer before it");
+        assert_eq!(of("fc6"), Some(1.0));
+        assert_eq!(of("fc6_dropout"), Some(1.0));
+        assert!(rates.iter().all(|rate| !rate.frozen));
+        Ok(())
+    }
+
+    #[test]
+    fn the_prefix_ends_before_the_first_layer_that_is_trained() -> Result<()> {
+        let spec = vgg()?;
+        let rates = layer_rates(&spec, &multipliers(1.0, 0.0, &[]), convolutions)?;
+        let prefix = frozen_prefix(&spec, &rates);
+        assert_eq!(spec.layers[prefix].name, "fc6");
+        let thawed = multipliers(1.0, 0.0, &[("conv3_*", 1.0)]);
+        let rates = layer_rates(&spec, &thawed, convolutions)?;
+        assert_eq!(spec.layers[frozen_prefix(&spec, &rates)].name, "conv3_1");
+        let frozen = rates.iter().filter(|rate| rate.frozen).count();
+        assert!(
+            frozen > frozen_prefix(&spec, &rates),
+            "conv4 and conv5 are frozen behind it"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn dropout_behind_a_frozen_layer_stands_still() -> Result<()> {
+        let spec = vgg()?;
+        let rates = layer_rates(
+            &spec,
+            &multipliers(0.0, 0.0, &[("fc8*", 1.0)]),
+            convolutions,
+        )?;
+        assert_eq!(spec.layers[frozen_prefix(&spec, &rates)].name, "fc8");
+        Ok(())
+    }
+
+    #[test]
+    fn with_everything_frozen_there_is_nothing_to_train() -> Result<()> {
+        let error = layer_rates(&vgg()?, &multipliers(0.0, 0.0, &[]), convolutions);
+        assert!(error.is_err_and(|error| error.to_string().contains("nothing to train")));
+        Ok(())
+    }
+}
