@@ -1,6 +1,6 @@
 //! A network on paper: named layers with every shape worked out, no tensor yet.
 //!
-//! [`super::resolve`] makes it of an experiment's model, `plan` shows it, `source` imports into it,
+//! [`NetworkSpec::resolve`] makes it of an experiment's model, `plan` shows it, `source` imports into it,
 //! [`super::network`] builds it on a device. It knows no weights and no device.
 
 use crate::config::experiment::Initializer;
