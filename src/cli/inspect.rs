@@ -11,7 +11,7 @@ use clap::Args;
 use super::print;
 use crate::data::dataset::{Dataset, MeanSource};
 use crate::data::sheet;
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::model::spec::shape_text;
 use crate::report::cell::{Cell, grouped};
 use crate::report::inspect;
@@ -41,16 +41,22 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         picture,
         format,
     } = arguments;
+    let has_pictures = !file.is_dir() && is_hdf5(&file)?;
+    if picture.is_some() && !has_pictures {
+        return Err(Error::new("has no pictures")
+            .at(file.display())
+            .help("--picture goes with a data file (.h5)"));
+    }
     let tables = if file.is_dir() {
         let record = LoadedRecord::read(&file)?;
         [
             inspect::facts(&record.record),
             inspect::epochs(&record.metrics()?),
         ]
-    } else if is_hdf5(&file)? {
+    } else if has_pictures {
         let data = Dataset::open(&file)?;
         if let Some(picture) = &picture {
-            sheet::write(&data, 12, 4, (64 / data.shape()[1]).max(1), picture)?;
+            sheet::write(&data, 12, 4, (64 / data.shape()[1].max(1)).max(1), picture)?;
         }
         [data_facts(&data)?, classes(&data)]
     } else {

@@ -2,26 +2,6 @@
 
 use crate::error::{Error, Result};
 
-/// The category with the greatest confidence, the first of equals. `None` for no confidences, or
-/// where one is not a number: such an output predicts nothing.
-pub fn predict(confidences: &[f32]) -> Option<usize> {
-    if confidences.iter().any(|confidence| confidence.is_nan()) {
-        return None;
-    }
-    let first = confidences.first()?;
-    let greatest = confidences
-        .iter()
-        .enumerate()
-        .fold((0, first), |best, (index, confidence)| {
-            if confidence > best.1 {
-                (index, confidence)
-            } else {
-                best
-            }
-        });
-    Some(greatest.0)
-}
-
 /// Share of the samples whose prediction is their label, 0 to 1.
 ///
 /// Errors: no samples, or not as many predictions as labels.
@@ -115,12 +95,5 @@ mod tests {
         assert_eq!(uneven.to_string(), "1 predictions for 2 labels");
         let beyond = confusion_matrix(&[0, 1], &[0, 2], 2).unwrap_err();
         assert_eq!(beyond.to_string(), "class 2 among classes 0 to 1");
-    }
-
-    #[test]
-    fn the_first_of_equal_confidences_is_predicted_and_nan_predicts_nothing() {
-        assert_eq!(predict(&[0.2, 0.4, 0.4]), Some(1));
-        assert_eq!(predict(&[0.2, f32::NAN]), None);
-        assert_eq!(predict(&[]), None);
     }
 }

@@ -285,7 +285,7 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
         .map(|(index, (row, &label))| OutputRow {
             index,
             label: label as usize,
-            predicted: crate::train::evaluate::most_confident(row) as usize,
+            predicted: crate::train::evaluate::most_confident(row),
             confidences: row.iter().map(|&confidence| confidence as f32).collect(),
         })
         .collect()

@@ -84,7 +84,7 @@ impl Predictor {
         let logits = self.network.forward(images, None).features().into_data();
         let logits: Vec<f32> = logits.iter::<f32>().collect();
         let confidences = loss::confidences(&logits, self.classes.len());
-        let class = evaluate::most_confident(&confidences) as usize;
+        let class = evaluate::most_confident(&confidences);
         Ok(Prediction { class, confidences })
     }
 }

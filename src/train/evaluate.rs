@@ -10,6 +10,7 @@ use crate::data::batches::{Batches, Transform};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::network::{self, Network};
+use crate::results::metrics;
 
 /// Confidences for every sample of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,26 +52,24 @@ pub fn evaluate(
         }
         confidences.extend(loss::confidences(&logits, classes));
     }
-    let labels = data.labels();
-    let correct = confidences
-        .chunks_exact(classes)
-        .zip(labels)
-        .filter(|(row, label)| most_confident(row) == **label)
-        .count();
+    let rows = confidences.chunks_exact(classes);
+    let predicted: Vec<usize> = rows.map(most_confident).collect();
+    let labels: Vec<usize> = data.labels().iter().map(|&label| label as usize).collect();
+    let cost = loss::reported(loss, &confidences, data.labels());
     Ok(Evaluation {
-        cost: loss::reported(loss, &confidences, labels) / labels.len() as f64,
-        accuracy: correct as f64 / labels.len() as f64,
+        cost: cost / data.len() as f64,
+        accuracy: metrics::accuracy(&labels, &predicted)?,
         confidences,
     })
 }
 
 /// The class with the largest confidence; the first of equals.
-pub fn most_confident(row: &[f64]) -> u32 {
+pub fn most_confident(row: &[f64]) -> usize {
     let mut best = 0;
     for (class, confidence) in row.iter().enumerate() {
         if *confidence > row[best] {
             best = class;
         }
     }
-    best as u32
+    best
 }
