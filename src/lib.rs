@@ -15,7 +15,7 @@
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
 //!
 //! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
-//! [`pattern`] and [`random`] belong to no floor.
+//! [`numbers`], [`pattern`] and [`random`] belong to no floor.
 
 #![deny(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod error;
 pub mod files;
 pub mod gather;
 pub mod model;
+pub mod numbers;
 pub mod pattern;
 pub mod plan;
 pub mod random;

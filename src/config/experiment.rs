@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml_edit::{Item, Table};
 
 use crate::error::{Error, Result};
+use crate::numbers::Dtype;
 
 /// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Experiment {
     /// Name of the record below the results directory, e.g. `faces/fine_tuning`.
     pub name: String,
     pub backend: Backend,
+    /// Precision of all arithmetic on the device.
+    pub dtype: Dtype,
     /// One run a seed. Never empty, without repetition.
     pub seeds: Vec<u64>,
     /// Complete passes over the training file; at least 1.

@@ -14,6 +14,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::experiment::{Architecture, Backend, LossName, Mean};
+use crate::numbers::Dtype;
 
 /// The top level.
 #[derive(Debug, Default, Deserialize)]
@@ -21,7 +22,9 @@ use super::experiment::{Architecture, Backend, LossName, Mean};
 pub struct File {
     pub extends: Option<PathBuf>,
     pub name: Option<String>,
+    pub compatibility: Option<Word<Compatibility>>,
     pub backend: Option<Backend>,
+    pub dtype: Option<Word<Dtype>>,
     pub seed: Option<u64>,
     pub seeds: Option<Seeds>,
     pub epochs: Option<usize>,
@@ -38,6 +41,27 @@ pub struct File {
     pub source: SourceTable,
     pub evaluation: EvaluationTable,
     pub checkpoint: CheckpointTable,
+}
+
+/// Whose behaviour the keys that are not given stand for. A matter of defaults alone: the resolved
+/// experiment says every one of them, and whose they were no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// graft's own.
+    #[default]
+    None,
+    /// neon 2.6.
+    Neon,
+    /// neon 2.6 with its option `--caffe`.
+    Caffe,
+}
+
+impl Compatibility {
+    /// Whether the run is to be one of neon's, with `--caffe` or without.
+    pub fn is_neon(self) -> bool {
+        self != Compatibility::None
+    }
 }
 
 /// `seeds = 5` or `seeds = [1, 2, 3]`.

@@ -10,7 +10,9 @@ use crate::pattern;
 pub const KEYS: &[(&str, &str)] = &[
     ("extends", r#""base.toml""#),
     ("name", r#""faces/fine_tuning""#),
+    ("compatibility", r#""neon""#),
     ("backend", r#""cuda""#),
+    ("dtype", r#""f32""#),
     ("seed", "42"),
     ("seeds", "5"),
     ("epochs", "10"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::diagnosis::all_or;
-use crate::config::file::Word;
+use crate::config::file::{Compatibility, Word};
 use crate::config::keys;
 use crate::config::layers::{Layers, taken_by};
 use crate::error::{Error, Result};
@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 /// Collects errors; each check returns a value to go on with.
 pub struct Checks<'a> {
     layers: &'a Layers,
+    /// Whose defaults fill in what is not given.
+    pub compatibility: Compatibility,
     errors: Vec<Error>,
 }
 
@@ -25,9 +27,10 @@ pub const FINITE: Range = ("finite", f64::is_finite);
 
 impl<'a> Checks<'a> {
     /// No error yet; `layers` know where each key was written.
-    pub fn new(layers: &'a Layers) -> Self {
+    pub fn new(layers: &'a Layers, compatibility: Compatibility) -> Self {
         Self {
             layers,
+            compatibility,
             errors: Vec::new(),
         }
     }

@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 
 use super::experiment::*;
 use super::file::{
-    AlgorithmName, DataTable, File, Multiplier, OptimizerTable, ScheduleName, ScheduleTable, Seeds,
+    AlgorithmName, Compatibility, DataTable, File, Multiplier, OptimizerTable, ScheduleName,
+    ScheduleTable, Seeds,
 };
 use super::layers::Layers;
 use crate::error::Result;
+use crate::numbers::Dtype;
 use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 
 /// Resolves the sum of all layers; `name` is the record's.
@@ -22,7 +24,9 @@ use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 /// # Errors
 /// Every value out of range and every combination that makes no sense, all at once.
 pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> {
-    let mut checks = Checks::new(layers);
+    let compatibility = word(file.compatibility, Compatibility::None);
+    let neon = compatibility.is_neon();
+    let mut checks = Checks::new(layers, compatibility);
     if file.source_model.is_none() && file.source.require.iter().flatten().next().is_some() {
         let problem = "`source.require` without a `source_model`: nothing will be imported";
         let help = "give a `source_model`, or remove `require`";
@@ -31,6 +35,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
+        dtype: word(file.dtype, Dtype::F32),
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs: checks.at_least(1, "epochs", file.epochs.unwrap_or(10)),
         batch_size: checks.at_least(1, "batch_size", file.batch_size.unwrap_or(32)),
@@ -39,7 +44,10 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
         data: data(&mut checks, file.data),
         preprocessing: Preprocessing {
-            mean: word(file.preprocessing.mean, Mean::Train),
+            mean: word(
+                file.preprocessing.mean,
+                if neon { Mean::Own } else { Mean::Train },
+            ),
             scale: checks.number(
                 POSITIVE,
                 "preprocessing.scale",
@@ -49,7 +57,13 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         },
         model: model::model(&mut checks, file.model),
         loss: Loss {
-            name: word(file.loss.name, LossName::CrossEntropy),
+            name: word(
+                file.loss.name,
+                match neon {
+                    true => LossName::BinaryCrossEntropy,
+                    false => LossName::CrossEntropy,
+                },
+            ),
         },
         optimizer: optimizer(&mut checks, file.optimizer),
         schedule: schedule(&mut checks, file.schedule),
@@ -152,7 +166,7 @@ fn data(checks: &mut Checks, table: DataTable) -> Data {
                 test: test.unwrap_or_default(),
             },
         },
-        shuffle: table.shuffle.unwrap_or(true),
+        shuffle: table.shuffle.unwrap_or(!checks.compatibility.is_neon()),
     }
 }
 

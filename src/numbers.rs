@@ -1,0 +1,172 @@
+//! Values of tensors on the host, in the precision in which they are computed and stored.
+//!
+//! What flows between files ([`crate::source`]) and devices ([`crate::model`]): neither has to
+//! round what the other holds. It knows neither shapes nor devices.
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+/// Precision of floating-point numbers: the `dtype` of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    #[default]
+    F32,
+    F64,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::F16 | Dtype::Bf16 => 2,
+            Dtype::F32 => 4,
+            Dtype::F64 => 8,
+        }
+    }
+}
+
+/// Values of one tensor in C order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+/// The same expression for whichever precision the numbers have.
+macro_rules! each {
+    ($numbers:expr, $values:ident => $result:expr) => {
+        match $numbers {
+            Numbers::F32($values) => $result,
+            Numbers::F64($values) => $result,
+            Numbers::F16($values) => $result,
+            Numbers::Bf16($values) => $result,
+        }
+    };
+}
+
+impl Numbers {
+    /// These values, rounded to `dtype`.
+    pub fn new(dtype: Dtype, values: impl IntoIterator<Item = f64>) -> Self {
+        let values = values.into_iter();
+        match dtype {
+            Dtype::F32 => Numbers::F32(values.map(|value| value as f32).collect()),
+            Dtype::F64 => Numbers::F64(values.collect()),
+            Dtype::F16 => Numbers::F16(values.map(f16::from_f64).collect()),
+            Dtype::Bf16 => Numbers::Bf16(values.map(bf16::from_f64).collect()),
+        }
+    }
+
+    /// Decodes little-endian bytes; an incomplete number at the end is left out.
+    pub fn from_le_bytes(dtype: Dtype, bytes: &[u8]) -> Self {
+        match dtype {
+            Dtype::F32 => Numbers::F32(decode(bytes, f32::from_le_bytes)),
+            Dtype::F64 => Numbers::F64(decode(bytes, f64::from_le_bytes)),
+            Dtype::F16 => Numbers::F16(decode(bytes, f16::from_le_bytes)),
+            Dtype::Bf16 => Numbers::Bf16(decode(bytes, bf16::from_le_bytes)),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        each!(self, values => values.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Numbers::F32(_) => Dtype::F32,
+            Numbers::F64(_) => Dtype::F64,
+            Numbers::F16(_) => Dtype::F16,
+            Numbers::Bf16(_) => Dtype::Bf16,
+        }
+    }
+
+    /// The same values, rounded where `dtype` is narrower.
+    pub fn to(self, dtype: Dtype) -> Self {
+        match self.dtype() == dtype {
+            true => self,
+            false => Numbers::new(dtype, self.to_f64()),
+        }
+    }
+
+    /// The values, none of which f64 rounds.
+    pub fn to_f64(&self) -> Vec<f64> {
+        each!(self, values => values.iter().map(|&value| value.into()).collect())
+    }
+
+    /// Little-endian, in chunks of a size that is kind to memory.
+    pub fn le_bytes(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        const CHUNK: usize = 1 << 14;
+        let chunks = self.len().div_ceil(CHUNK);
+        (0..chunks).map(move |chunk| {
+            let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.len());
+            each!(self, values => values[range].iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+    }
+
+    /// The values at `places`, in their order: a transposition, a selection.
+    ///
+    /// # Panics
+    /// A place at or behind [`len`](Self::len).
+    pub fn gather(&self, places: impl Iterator<Item = usize>) -> Self {
+        match self {
+            Numbers::F32(values) => Numbers::F32(places.map(|place| values[place]).collect()),
+            Numbers::F64(values) => Numbers::F64(places.map(|place| values[place]).collect()),
+            Numbers::F16(values) => Numbers::F16(places.map(|place| values[place]).collect()),
+            Numbers::Bf16(values) => Numbers::Bf16(places.map(|place| values[place]).collect()),
+        }
+    }
+}
+
+impl From<Vec<f32>> for Numbers {
+    fn from(values: Vec<f32>) -> Self {
+        Numbers::F32(values)
+    }
+}
+
+fn decode<T, const SIZE: usize>(bytes: &[u8], one: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
+    let (numbers, _) = bytes.as_chunks::<SIZE>();
+    numbers.iter().map(|&bytes| one(bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DTYPES: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16];
+
+    #[test]
+    fn bytes_of_every_precision_come_back() {
+        for dtype in DTYPES {
+            let numbers = Numbers::new(dtype, (0..40_000).map(|n| f64::from(n % 7) - 3.0));
+            let bytes: Vec<u8> = numbers.le_bytes().flatten().collect();
+            assert_eq!(bytes.len(), 40_000 * dtype.size());
+            assert_eq!(Numbers::from_le_bytes(dtype, &bytes), numbers);
+            assert_eq!(numbers.dtype(), dtype);
+        }
+    }
+
+    #[test]
+    fn only_a_narrower_precision_rounds() {
+        let third = 1.0 / 3.0;
+        let numbers = Numbers::new(Dtype::F64, [third]);
+        assert_eq!(numbers.clone().to(Dtype::F64).to_f64(), [third]);
+        let rounded = numbers.to(Dtype::F32);
+        assert_eq!(rounded.to_f64(), [f64::from(third as f32)]);
+        assert_eq!(rounded.clone().to(Dtype::F64).to(Dtype::F32), rounded);
+    }
+
+    #[test]
+    fn values_are_gathered_in_any_order() {
+        let numbers = Numbers::from(vec![1.0, 2.0, 3.0]);
+        let gathered = numbers.gather([2, 0, 2].into_iter());
+        assert_eq!(gathered, Numbers::from(vec![3.0, 1.0, 3.0]));
+    }
+}
