@@ -3,6 +3,9 @@
 //! This is the only configuration type that the floors below see. It is plain data: it does not
 //! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
+mod optimizer;
+mod schedule;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,6 +14,8 @@ use toml_edit::{Item, Table};
 
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
+pub use optimizer::{Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which};
+pub use schedule::{Changes, Course, Per, Schedule};
 
 /// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -305,52 +310,6 @@ pub enum LossName {
     CrossEntropy,
     /// neon's: summed over all outputs, each against 0 or 1.
     BinaryCrossEntropy,
-}
-
-/// How parameters are updated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Optimizer {
-    pub learning_rate: f64,
-    /// Added to the gradient as `weight_decay * w` (AdamW: decoupled). Biases included, as in neon.
-    pub weight_decay: f64,
-    #[serde(flatten)]
-    pub algorithm: Algorithm,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "algorithm", rename_all = "snake_case")]
-pub enum Algorithm {
-    /// neon's: v = momentum * v - rate * gradient; w = w + v.
-    Momentum {
-        momentum: f64,
-    },
-    Sgd,
-    /// Kingma and Ba 2015.
-    Adam {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
-    /// Loshchilov and Hutter 2019.
-    Adamw {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
-}
-
-/// How the base learning rate changes with time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum Schedule {
-    Constant,
-    /// Multiplied by `factor` every `every` epochs.
-    Step {
-        every: usize,
-        factor: f64,
-    },
-    /// Half a cosine from the base rate to 0 over all steps.
-    Cosine,
 }
 
 /// What is expected of the source model.

@@ -20,6 +20,7 @@ mod multipliers;
 mod name;
 mod outside;
 mod resolve;
+mod rules;
 mod snippet;
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,12 @@ pub fn rates(
     receipt: Option<&Receipt>,
 ) -> Result<Vec<LayerRate>> {
     let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
-    groups::layer_rates(spec, &experiment.learning_rate_multiplier, imported)
+    let Experiment {
+        learning_rate_multiplier,
+        optimizer,
+        ..
+    } = experiment;
+    groups::layer_rates(spec, learning_rate_multiplier, optimizer, imported)
 }
 
 /// The training and the test file of `data`, drawn now if they are a built-in task's and not there.

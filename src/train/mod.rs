@@ -4,19 +4,20 @@
 //! and no `results/`.
 
 pub mod checkpoint;
+mod clip;
 pub mod evaluate;
 pub mod groups;
 pub mod loss;
 pub mod optimizer;
 pub mod order;
 pub mod schedule;
+pub mod updates;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::{Module, ParamId};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::experiment::Experiment;
@@ -26,10 +27,12 @@ use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{self, NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
-use crate::results::rows::{GroupRate, MetricsRow};
+use crate::results::rows::MetricsRow;
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
 use groups::LayerRate;
+use schedule::Time;
+use updates::Updates;
 
 /// Who watches a training, and may stop it.
 pub trait Observer {
@@ -97,15 +100,8 @@ pub struct Trainer<'a> {
     /// The frozen prefix, off the autodiff device: no gradient passes it.
     frozen: Network,
     trained: Network,
-    optimizer: ModuleOptimizer,
-    groups: Vec<Group>,
+    updates: Updates,
     progress: Progress,
-}
-
-/// Parameters that share a learning-rate multiplier.
-struct Group {
-    multiplier: f64,
-    parameters: Vec<ParamId>,
 }
 
 impl<'a> Trainer<'a> {
@@ -126,7 +122,7 @@ impl<'a> Trainer<'a> {
         let on = device.clone().autodiff();
         let network = Network::new(spec, weights, seed, experiment.dtype, &on)?;
         let network = network.freeze_layers(&frozen);
-        let groups = groups_of(&network, rates);
+        let updates = Updates::new(experiment, &network, spec, rates);
         let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
         Ok(Self {
             experiment,
@@ -134,8 +130,7 @@ impl<'a> Trainer<'a> {
             device,
             frozen,
             trained,
-            optimizer: optimizer::build(&experiment.optimizer),
-            groups,
+            updates,
             progress: Progress::default(),
         })
     }
@@ -146,7 +141,7 @@ impl<'a> Trainer<'a> {
     /// The checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.trained.restore(checkpoint.weights)?;
-        self.optimizer = checkpoint::restore(self.optimizer.clone(), checkpoint.optimizer)?;
+        self.updates.restore(checkpoint.optimizer)?;
         self.progress = checkpoint.progress;
         Ok(())
     }
@@ -156,7 +151,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Whatever the file system refuses.
     pub fn write_checkpoint(&self, path: &Path, identity: &str) -> Result<()> {
-        let optimizer = checkpoint::state_of(&self.optimizer)?;
+        let optimizer = self.updates.state()?;
         let weights = self.trained.tensors();
         checkpoint::write(path, &weights, &optimizer, &self.progress, identity)
     }
@@ -301,14 +296,9 @@ impl<'a> Trainer<'a> {
 
         let mut gradients =
             loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
-        let rate = self.rate(epoch, step, steps);
-        for group in &self.groups {
-            let gradients =
-                GradientsParams::from_params(&mut gradients, &self.trained, &group.parameters);
-            self.trained =
-                self.optimizer
-                    .step(rate * group.multiplier, self.trained.clone(), gradients);
-        }
+        let time = Time { epoch, step, steps };
+        let network = self.trained.clone();
+        self.trained = self.updates.step(network, &mut gradients, time);
         Ok((cost, confidences))
     }
 
@@ -321,17 +311,6 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    /// The base learning rate of a step; all counted from 0.
-    fn rate(&self, epoch: usize, step: usize, steps: usize) -> f64 {
-        let Experiment {
-            schedule,
-            epochs,
-            optimizer,
-            ..
-        } = self.experiment;
-        optimizer.learning_rate * schedule::factor(*schedule, epoch, step, steps, *epochs)
-    }
-
     fn close_epoch(&mut self, evaluation: Option<Evaluation>) {
         let Progress {
             epoch,
@@ -339,20 +318,16 @@ impl<'a> Trainer<'a> {
             samples,
             ..
         } = self.progress;
-        let rate = self.rate(epoch, steps.saturating_sub(1), steps);
-        let group_rate = |group: &Group| GroupRate {
-            group: format!("x{}", group.multiplier),
-            learning_rate: rate * group.multiplier,
-        };
-        let rates = self.groups.iter().map(group_rate).collect();
+        let step = steps.saturating_sub(1);
+        let last = Time { epoch, step, steps };
         let progress = &mut self.progress;
         progress.rows.push(MetricsRow {
             epoch: epoch + 1,
             training_cost: progress.cost / samples as f64,
             test_cost: evaluation.as_ref().map(|evaluation| evaluation.cost),
             accuracy: evaluation.as_ref().map(|evaluation| evaluation.accuracy),
-            learning_rate: rate,
-            group_learning_rates: rates,
+            learning_rate: self.updates.rate(last),
+            group_learning_rates: self.updates.group_rates(last),
             seconds: progress.seconds,
             images_per_second: samples as f64 / progress.seconds.max(1e-9),
         });
@@ -360,25 +335,4 @@ impl<'a> Trainer<'a> {
         (progress.batch, progress.samples) = (0, 0);
         (progress.cost, progress.seconds) = (0.0, 0.0);
     }
-}
-
-/// Sorts the parameters of all layers that are not frozen by their multipliers.
-fn groups_of(network: &Network, rates: &[LayerRate]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for ((_, parameters), rate) in network.parameter_ids().zip(rates) {
-        if rate.frozen || parameters.is_empty() {
-            continue;
-        }
-        match groups
-            .iter_mut()
-            .find(|group| group.multiplier == rate.multiplier)
-        {
-            Some(group) => group.parameters.extend(parameters),
-            None => groups.push(Group {
-                multiplier: rate.multiplier,
-                parameters,
-            }),
-        }
-    }
-    groups
 }
