@@ -146,6 +146,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
     }
+    if experiment.record.batches {
+        watch.keep_batches(&writer.path(record::BATCHES), trainer.progress())?;
+    }
     let before = trainer.seconds();
     watch.training();
     let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);

@@ -78,6 +78,9 @@ each_epoch = false
 
 [checkpoint]
 every = 1
+
+[record]
+batches = false
 "#
     );
 }
