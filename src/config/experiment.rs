@@ -14,7 +14,9 @@ use toml_edit::{Item, Table};
 
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
-pub use optimizer::{Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which};
+pub use optimizer::{
+    Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
+};
 pub use schedule::{Changes, Course, Per, Schedule};
 
 /// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.

@@ -240,9 +240,7 @@ pub fn taken_by(table: &str, word: &str) -> &'static [&'static str] {
         ("schedule", "step") => &["every", "at", "factor", "rates"],
         ("schedule", "exponential") => &["factor", "per"],
         ("schedule", "inverse_time") => &["decay", "per"],
-        ("schedule", "polynomial") => {
-            &["power", "end", "total_epochs", "per", "integer_division"]
-        }
+        ("schedule", "polynomial") => &["power", "end", "total_epochs", "per", "integer_division"],
         ("schedule", "shift") => &["every", "bits"],
         ("schedule", "cosine") => &["end", "total_epochs", "per"],
         ("schedule", "one_cycle") => &["rise", "start", "end", "total_epochs"],

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::experiment::{Class, Optimizer, Which};
+use super::experiment::{Algorithm, Class, Optimizer, Rule, Which};
 use crate::error::{Error, Result};
 use crate::pattern;
 
@@ -38,6 +38,12 @@ impl Optimizer {
             });
         }
         Ok(entries)
+    }
+
+    /// The rule of the entry at this place of `layer`, or `[optimizer]`'s own.
+    pub fn rule_of(&self, entry: Option<usize>) -> &Rule {
+        let entry = entry.and_then(|entry| self.layer.get(entry));
+        entry.map_or(&self.rule, |entry| &entry.rule)
     }
 
     fn entry_of(&self, name: &str, class: &str) -> Result<Option<usize>> {
@@ -106,11 +112,124 @@ impl Class {
     }
 }
 
+impl Algorithm {
+    /// The word for it in TOML.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Algorithm::Momentum { .. } => "momentum",
+            Algorithm::Sgd => "sgd",
+            Algorithm::Rmsprop { .. } => "rmsprop",
+            Algorithm::Adagrad { .. } => "adagrad",
+            Algorithm::Adadelta { .. } => "adadelta",
+            Algorithm::Adam { .. } => "adam",
+            Algorithm::Adamw { .. } => "adamw",
+            Algorithm::ShiftAdaMax { .. } => "shift_ada_max",
+            Algorithm::Lion { .. } => "lion",
+        }
+    }
+}
+
 impl fmt::Display for Which {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Which::Name(name) => write!(f, "`{name}`"),
             Which::Class(class) => write!(f, "class `{}`", class.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::experiment::{Course, LayerRule, Schedule};
+
+    const LAYERS: &[(&str, &str)] = &[
+        ("conv1", "convolution"),
+        ("conv1_bias", "bias"),
+        ("conv2", "convolution"),
+        ("conv2_bias", "bias"),
+        ("fc", "linear"),
+    ];
+
+    fn optimizer(entries: &[Which]) -> Optimizer {
+        let rule = Rule {
+            learning_rate: 0.1,
+            weight_decay: 0.0,
+            decay_biases: true,
+            clip_gradient_norm: 0.0,
+            clip_gradient_value: 0.0,
+            clip_parameters: 0.0,
+            algorithm: Algorithm::Sgd,
+        };
+        let schedule = Schedule {
+            course: Course::Constant,
+            warm_up: 0.0,
+        };
+        let entry = |which: &Which| LayerRule {
+            which: which.clone(),
+            rule: rule.clone(),
+            schedule: schedule.clone(),
+        };
+        Optimizer {
+            layer: entries.iter().map(entry).collect(),
+            rule,
+        }
+    }
+
+    fn name(name: &str) -> Which {
+        Which::Name(name.to_owned())
+    }
+
+    fn message(entries: &[Which]) -> String {
+        let entries = optimizer(entries).entries_of(LAYERS);
+        entries.map_err(|error| error.to_string()).unwrap_err()
+    }
+
+    #[test]
+    fn an_exact_name_beats_a_pattern_beats_a_class() {
+        let entries = [
+            name("conv*"),
+            name("conv1*"),
+            name("conv1"),
+            Which::Class(Class::Linear),
+        ];
+        let found = optimizer(&entries).entries_of(LAYERS);
+        assert_eq!(found, Ok([2, 1, 0, 0, 3].map(Some).to_vec()));
+        let entries = [Which::Class(Class::Bias), name("conv1_bias")];
+        let found = optimizer(&entries).entries_of(LAYERS);
+        assert_eq!(found, Ok(vec![None, Some(1), None, Some(0), None]));
+    }
+
+    #[test]
+    fn an_entry_that_matches_nothing_is_an_error_that_names_the_closest() {
+        assert_eq!(
+            message(&[name("conf2")]),
+            "optimizer.layer: `conf2` matches no layer with parameters\n  \
+             help: did you mean `conv2`?"
+        );
+        assert_eq!(
+            message(&[Which::Class(Class::BatchNorm)]),
+            "optimizer.layer: class `batch_norm` matches no layer with parameters\n  \
+             help: `graft plan` lists the layers of an experiment"
+        );
+    }
+
+    #[test]
+    fn an_entry_in_the_shadow_of_others_is_an_error() {
+        assert_eq!(
+            message(&[Which::Class(Class::Linear), name("fc")]),
+            "optimizer.layer: class `linear` leaves no layer to this entry\n  \
+             help: every layer that it matches has a more specific entry: remove it"
+        );
+    }
+
+    #[test]
+    fn equally_specific_patterns_need_an_entry_that_decides() {
+        let rivals = [name("conv1_*"), name("*1_bias")];
+        assert_eq!(
+            message(&rivals),
+            "optimizer.layer: `conv1_*` and `*1_bias` both match `conv1_bias`\n  \
+             help: give `conv1_bias` an entry of its own"
+        );
     }
 }

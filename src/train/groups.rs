@@ -91,8 +91,8 @@ mod tests {
 
     use super::*;
     use crate::config::experiment::{
-        Algorithm, Architecture, Body, Class, Course, Initializer, LayerRule, Model, Rule, Schedule,
-        Which,
+        Algorithm, Architecture, Body, Class, Course, Initializer, LayerRule, Model, Rule,
+        Schedule, Which,
     };
 
     fn vgg() -> Result<NetworkSpec> {
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    fn rates(
+    fn plain_rates(
         spec: &NetworkSpec,
         multipliers: &Multipliers,
         is_imported: impl Fn(&str) -> bool,
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn imported_layers_have_their_multiplier_and_new_ones_the_full_rate() -> Result<()> {
-        let rates = rates(&vgg()?, &multipliers(1.0, 0.001, &[]), convolutions)?;
+        let rates = plain_rates(&vgg()?, &multipliers(1.0, 0.001, &[]), convolutions)?;
         let of = |name: &str| {
             rates
                 .iter()
@@ -180,11 +180,11 @@ mod tests {
     #[test]
     fn the_prefix_ends_before_the_first_layer_that_is_trained() -> Result<()> {
         let spec = vgg()?;
-        let rates = rates(&spec, &multipliers(1.0, 0.0, &[]), convolutions)?;
+        let rates = plain_rates(&spec, &multipliers(1.0, 0.0, &[]), convolutions)?;
         let prefix = frozen_prefix(&spec, &rates);
         assert_eq!(spec.layers[prefix].name, "fc6");
         let thawed = multipliers(1.0, 0.0, &[("conv3_*", 1.0)]);
-        let rates = rates(&spec, &thawed, convolutions)?;
+        let rates = plain_rates(&spec, &thawed, convolutions)?;
         assert_eq!(spec.layers[frozen_prefix(&spec, &rates)].name, "conv3_1");
         let frozen = rates.iter().filter(|rate| rate.frozen).count();
         assert!(
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn dropout_behind_a_frozen_layer_stands_still() -> Result<()> {
         let spec = vgg()?;
-        let rates = rates(
+        let rates = plain_rates(
             &spec,
             &multipliers(0.0, 0.0, &[("fc8*", 1.0)]),
             convolutions,
@@ -207,8 +207,27 @@ mod tests {
     }
 
     #[test]
+    fn each_layer_with_parameters_knows_its_optimizer() -> Result<()> {
+        let optimizer = entries(&[
+            Which::Class(Class::Bias),
+            Which::Name("conv1_1*".to_string()),
+        ]);
+        let spec = vgg()?;
+        let rates = layer_rates(&spec, &multipliers(1.0, 1.0, &[]), &optimizer, |_| false)?;
+        let of = |name: &str| {
+            let rate = rates.iter().find(|rate| rate.layer == name);
+            rate.and_then(|rate| rate.entry)
+        };
+        assert_eq!(of("conv1_1"), Some(1));
+        assert_eq!(of("conv1_1_bias"), Some(1), "a pattern over a class");
+        assert_eq!(of("conv2_1"), None);
+        assert_eq!(of("conv2_1_bias"), Some(0));
+        Ok(())
+    }
+
+    #[test]
     fn with_everything_frozen_there_is_nothing_to_train() -> Result<()> {
-        let error = rates(&vgg()?, &multipliers(0.0, 0.0, &[]), convolutions);
+        let error = plain_rates(&vgg()?, &multipliers(0.0, 0.0, &[]), convolutions);
         assert!(error.is_err_and(|error| error.to_string().contains("nothing to train")));
         Ok(())
     }

@@ -266,7 +266,11 @@ impl<'a> Trainer<'a> {
                 samples: self.progress.samples,
                 size,
                 cost: cost / size as f64,
-                learning_rate: self.rate(epoch, number, steps),
+                learning_rate: self.updates.rate(Time {
+                    epoch,
+                    step: number,
+                    steps,
+                }),
                 confidences: &confidences,
             });
             if observer.stop_requested() {

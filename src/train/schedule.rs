@@ -116,3 +116,6 @@ fn warmth(warm_up: f64, time: Time) -> f64 {
         false => 1.0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,14 @@ use super::optimizer::{self, Update};
 use super::schedule::{self, Time};
 use crate::config::experiment::{Experiment, Optimizer, Rule, Schedule};
 use crate::error::{Error, Result};
+use crate::model::layer;
 use crate::model::network::Network;
 use crate::model::spec::{NetworkSpec, Role};
+use crate::numbers::Numbers;
 use crate::results::rows::GroupRate;
+
+/// What is remembered of each trained tensor, by layer and role.
+pub type States = HashMap<(String, Role), Vec<Numbers>>;
 
 /// The rules of an experiment, the parameters under each, and what they remember.
 pub struct Updates {
@@ -72,9 +77,8 @@ impl Updates {
                 optimizer = optimizer.with_group(ParamGroup::from_ids(vec![id]), update, None);
                 names.insert(id, (layer.name.clone(), parameter.role));
             }
-            let shared = |group: &&mut Group| {
-                group.rule == place && group.multiplier == rate.multiplier
-            };
+            let shared =
+                |group: &&mut Group| group.rule == place && group.multiplier == rate.multiplier;
             match groups.iter_mut().find(shared) {
                 Some(group) => group.parameters.extend(ids),
                 None => groups.push(Group {
@@ -142,12 +146,43 @@ impl Updates {
         Ok(bytes.to_vec())
     }
 
+    /// What the rule of each trained tensor remembers of it: tensors of its shape, in the order in
+    /// which neon saves them; for momentum the velocity alone. Nothing of a tensor before its first
+    /// update.
+    ///
+    /// # Errors
+    /// Burn cannot write, or read back, its record.
+    pub fn states(&self) -> Result<States> {
+        let unreadable = |error| Error::new(format!("optimizer state: {error}"));
+        let record = Bytes::from_bytes_vec(self.state()?);
+        let reader = burn_pack::Reader::from_bytes(record).map_err(unreadable)?;
+        let mut tensors = HashMap::new();
+        for tensor in reader.into_tensors().map_err(unreadable)? {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(unreadable)?;
+            let data = TensorData::from_bytes(bytes, shape, dtype);
+            tensors.insert(name, layer::numbers(data));
+        }
+        let of = |id: u64, place| {
+            let name = format!("{id}.{}", optimizer::state_name(place));
+            tensors.get(&name).cloned()
+        };
+        let states = self.names.iter().map(|(id, name)| {
+            let places = 0..;
+            let tensors = places.map_while(|place| of(id.val(), place));
+            (name.clone(), tensors.collect())
+        });
+        Ok(states.collect())
+    }
+
     /// Goes on from what [`state`](Self::state) gave.
     ///
     /// # Errors
     /// Burn cannot read it.
     pub fn restore(&mut self, state: Vec<u8>) -> Result<()> {
-        let restored = self.optimizer.clone().from_bytes(Bytes::from_bytes_vec(state));
+        let restored = self
+            .optimizer
+            .clone()
+            .from_bytes(Bytes::from_bytes_vec(state));
         self.optimizer = restored
             .map_err(|error| Error::new(format!("optimizer state in the checkpoint: {error}")))?;
         Ok(())
@@ -163,3 +198,6 @@ fn group_name(optimizer: &Optimizer, rate: &LayerRate) -> String {
         None => format!("x{}", rate.multiplier),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,5 +4,6 @@ mod commands;
 mod common;
 mod malformed;
 mod neon;
+mod optimizers;
 mod regimes;
 mod resume;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Place, TINY};
 
-fn model(place: &Place, record: &str) -> Vec<u8> {
+pub fn model(place: &Place, record: &str) -> Vec<u8> {
     std::fs::read(place.path(&format!("results/{record}/model.safetensors"))).expect("a model")
 }
 
@@ -15,8 +15,8 @@ fn long() -> String {
     TINY.replace("epochs = 1", "epochs = 12\ncheckpoint.every = 1")
 }
 
-/// Starts the run and waits until it has left a checkpoint.
-fn start(place: &Place) -> std::process::Child {
+/// Starts the run `long` and waits until it has left a checkpoint.
+pub fn start(place: &Place) -> std::process::Child {
     let mut command = place.command(&["run", "experiments/long.toml"]);
     let child = command
         .stdout(Stdio::null())

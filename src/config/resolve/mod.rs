@@ -12,13 +12,11 @@ mod schedule;
 use std::collections::BTreeMap;
 
 use super::experiment::*;
-use super::file::{
-    Compatibility, DataTable, File, LossTable, Multiplier, Seeds,
-};
+use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds};
 use super::layers::Layers;
 use crate::error::Result;
 use crate::numbers::Dtype;
-use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
+use checks::{Checks, NOT_NEGATIVE, POSITIVE, word};
 
 /// Resolves the sum of all layers; `name` is the record's.
 ///

@@ -65,7 +65,8 @@ fn which(checks: &mut Checks, key: &str, entry: &LayerRuleTable) -> Which {
         }
     }
     named.or(classed).unwrap_or_else(|| {
-        let help = "give it the `name` of a layer, a pattern of names, or a `class` such as \"bias\"";
+        let help =
+            "give it the `name` of a layer, a pattern of names, or a `class` such as \"bias\"";
         checks.refuse(key, "an optimizer for no layer", help);
         Which::Name(String::new())
     })
@@ -115,16 +116,12 @@ fn rule(checks: &mut Checks, keys: &Keys) -> Rule {
     let defaults = defaults(name);
     let mut of_some = keys.own.given();
     of_some.retain(|(key, _)| OF_SOME_ALGORITHMS.contains(key));
-    checks.only_taken(&keys.table, defaults.called, &of_some);
     let algorithm = algorithm(checks, keys, &table, name);
+    checks.only_taken(&keys.table, algorithm.name(), &of_some);
     let mut not_negative =
         |key: &str, value, default| checks.number(NOT_NEGATIVE, &keys.path(key), value, default);
     let rule = Rule {
-        learning_rate: not_negative(
-            "learning_rate",
-            table.learning_rate,
-            defaults.learning_rate,
-        ),
+        learning_rate: not_negative("learning_rate", table.learning_rate, defaults.learning_rate),
         weight_decay: not_negative("weight_decay", table.weight_decay, defaults.weight_decay),
         decay_biases: table.decay_biases.unwrap_or(true),
         clip_gradient_norm: not_negative("clip_gradient_norm", table.clip_gradient_norm, 0.0),
@@ -159,9 +156,8 @@ fn algorithm(
 ) -> Algorithm {
     let neon = checks.compatibility.is_neon();
     let defaults = defaults(name);
-    let mut number = |range, key: &str, value, default| {
-        checks.number(range, &keys.path(key), value, default)
-    };
+    let mut number =
+        |range, key: &str, value, default| checks.number(range, &keys.path(key), value, default);
     let momentum = number(BELOW_ONE, "momentum", table.momentum, 0.9);
     let decay_rate = number(BELOW_ONE, "decay_rate", table.decay_rate, 0.95);
     let beta1 = number(BELOW_ONE, "beta1", table.beta1, 0.9);
@@ -218,8 +214,6 @@ fn algorithm(
 
 /// What an algorithm takes where nothing is said.
 struct Defaults {
-    /// The algorithm's word.
-    called: &'static str,
     learning_rate: f64,
     weight_decay: f64,
     clip_parameters: f64,
@@ -230,8 +224,7 @@ struct Defaults {
 /// neon's numbers where neon has the algorithm, but for momentum the course's decay; of the others
 /// PyTorch's for AdamW, the paper's for Lion.
 fn defaults(name: AlgorithmName) -> Defaults {
-    let common = |called| Defaults {
-        called,
+    let common = Defaults {
         learning_rate: 0.001,
         weight_decay: 0.0,
         clip_parameters: 0.0,
@@ -241,38 +234,38 @@ fn defaults(name: AlgorithmName) -> Defaults {
     match name {
         AlgorithmName::Momentum => Defaults {
             weight_decay: 0.0005,
-            ..common("momentum")
+            ..common
         },
-        AlgorithmName::Sgd => common("sgd"),
+        AlgorithmName::Sgd => common,
         AlgorithmName::Rmsprop => Defaults {
             learning_rate: 0.002,
             epsilon: 1e-6,
-            ..common("rmsprop")
+            ..common
         },
         AlgorithmName::Adagrad => Defaults {
             learning_rate: 0.01,
             epsilon: 1e-6,
-            ..common("adagrad")
+            ..common
         },
         AlgorithmName::Adadelta => Defaults {
             learning_rate: 1.0,
             epsilon: 1e-6,
-            ..common("adadelta")
+            ..common
         },
-        AlgorithmName::Adam => common("adam"),
+        AlgorithmName::Adam => common,
         AlgorithmName::Adamw => Defaults {
             weight_decay: 0.01,
-            ..common("adamw")
+            ..common
         },
         AlgorithmName::ShiftAdaMax => Defaults {
             learning_rate: 0.002,
             clip_parameters: 1.0,
-            ..common("shift_ada_max")
+            ..common
         },
         AlgorithmName::Lion => Defaults {
             learning_rate: 1e-4,
             beta2: 0.99,
-            ..common("lion")
+            ..common
         },
     }
 }

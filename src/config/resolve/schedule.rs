@@ -28,8 +28,10 @@ fn course(
     let at = |key: &str| format!("{path}.{key}");
     let neon = checks.compatibility.is_neon();
     let per = word(table.per, if neon { Per::Epoch } else { Per::Step });
-    let total_epochs = table.total_epochs.unwrap_or(epochs);
-    let total_epochs = checks.at_least(1, &at("total_epochs"), total_epochs);
+    let total_epochs = match table.total_epochs {
+        Some(given) => checks.at_least(1, &at("total_epochs"), given),
+        None => epochs,
+    };
     match name {
         ScheduleName::Constant => Course::Constant,
         ScheduleName::Step => Course::Step(changes(checks, path, table)),
@@ -68,9 +70,8 @@ fn course(
 
 /// The changes of a step schedule: every few epochs, or at the start of those listed.
 fn changes(checks: &mut Checks, path: &str, table: &ScheduleTable) -> Changes {
-    let factor = |checks: &mut Checks| {
-        checks.number(FINITE, &format!("{path}.factor"), table.factor, 0.1)
-    };
+    let factor =
+        |checks: &mut Checks| checks.number(FINITE, &format!("{path}.factor"), table.factor, 0.1);
     let Some(at) = &table.at else {
         if table.rates.is_some() {
             let problem = "`rates` without `at`: from which epochs on?";
@@ -149,7 +150,10 @@ fn integer_division(
 fn needed(checks: &mut Checks, range: Range, key: &str, value: Option<f64>) -> f64 {
     if value.is_none() {
         let name = key.rsplit('.').next().unwrap_or(key);
-        checks.refuse_with_example(key, format!("`{name}` is missing: how fast does the rate fall?"));
+        checks.refuse_with_example(
+            key,
+            format!("`{name}` is missing: how fast does the rate fall?"),
+        );
     }
     checks.number(range, key, value, 1.0)
 }

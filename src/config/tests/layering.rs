@@ -21,11 +21,14 @@ fn built_in_defaults_fill_in_what_nobody_says() {
             draw_seed: 2018
         }
     );
-    assert_eq!(experiment.optimizer.learning_rate, 0.001);
-    assert_eq!(experiment.optimizer.weight_decay, 0.0005);
-    let momentum = Algorithm::Momentum { momentum: 0.9 };
-    assert_eq!(experiment.optimizer.algorithm, momentum);
-    assert_eq!(experiment.schedule, Schedule::Constant);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.001);
+    assert_eq!(experiment.optimizer.rule.weight_decay, 0.0005);
+    let momentum = Algorithm::Momentum {
+        momentum: 0.9,
+        nesterov: false,
+    };
+    assert_eq!(experiment.optimizer.rule.algorithm, momentum);
+    assert_eq!(experiment.schedule.course, Course::Constant);
     assert!(!experiment.evaluation.each_epoch);
     assert_eq!(experiment.checkpoint.every, 1);
 }
@@ -57,9 +60,12 @@ fn tables_merge_key_by_key_and_lists_are_replaced() {
         ("a.toml", file),
     ]);
     let experiment = bench.load("a.toml");
-    assert_eq!(experiment.optimizer.learning_rate, 0.1);
-    let momentum = Algorithm::Momentum { momentum: 0.6 };
-    assert_eq!(experiment.optimizer.algorithm, momentum);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.1);
+    let momentum = Algorithm::Momentum {
+        momentum: 0.6,
+        nesterov: false,
+    };
+    assert_eq!(experiment.optimizer.rule.algorithm, momentum);
     assert_eq!(experiment.source.require, ["conv3_*"]);
 }
 
@@ -82,7 +88,7 @@ fn environment_variables_reach_into_tables_and_may_be_bare_text() {
         ("PATH", "/bin"),
     ]);
     let experiment = bench.load("a.toml");
-    assert_eq!(experiment.optimizer.learning_rate, 0.1);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.1);
     assert_eq!(experiment.source_model, Some("models/VGG_D.p".into()));
     assert_eq!(experiment.backend, Backend::Cuda(1));
     assert!(matches!(
@@ -159,16 +165,27 @@ fn a_choice_takes_away_what_excludes_it_in_weaker_layers() {
         .model
         .body;
     assert!(matches!(layers, Body::Layers { .. }));
-    let sgd = over("optimizer.algorithm = \"sgd\"").optimizer;
+    let sgd = over("optimizer.algorithm = \"sgd\"").optimizer.rule;
     assert_eq!((sgd.algorithm, sgd.learning_rate), (Algorithm::Sgd, 0.3));
     let momentum = over("optimizer.algorithm = \"momentum\"")
         .optimizer
+        .rule
         .algorithm;
-    assert_eq!(momentum, Algorithm::Momentum { momentum: 0.5 });
     assert_eq!(
-        over("schedule.name = \"cosine\"").schedule,
-        Schedule::Cosine
+        momentum,
+        Algorithm::Momentum {
+            momentum: 0.5,
+            nesterov: false
+        }
     );
+    let cosine = over("schedule.name = \"cosine\"").schedule;
+    assert!(matches!(cosine.course, Course::Cosine { .. }));
+    // What says when the rate changes excludes what else said so.
+    let listed = over("schedule.at = [1]").schedule.course;
+    assert!(matches!(
+        listed,
+        Course::Step(Changes::At { factor: 0.1, .. })
+    ));
 }
 
 #[test]
@@ -205,6 +222,7 @@ fn the_weight_decay_depends_on_the_algorithm_unless_it_is_given() {
     let decay = |text: &str| {
         loaded(&format!("{LEAST}[optimizer]\n{text}"))
             .optimizer
+            .rule
             .weight_decay
     };
     assert_eq!(decay("algorithm = \"sgd\""), 0.0);

@@ -186,7 +186,7 @@ fn a_number_where_a_flag_should_be() {
 fn a_word_that_is_not_one_of_the_choices() {
     assert_eq!(
         beside_least("[optimizer]\nalgorithm = \"adm\"\n"),
-        r#"a.toml:4:13: `optimizer.algorithm` must be "momentum", "sgd", "adam" or "adamw", not "adm"
+        r#"a.toml:4:13: `optimizer.algorithm` must be "momentum", "sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "shift_ada_max" or "lion", not "adm"
     |
   4 | algorithm = "adm"
     |             ^^^^^

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Loads the text, and again what it is written as, under the name of a record.
-fn assert_round_trip(text: &str) -> String {
+pub fn assert_round_trip(text: &str) -> String {
     let experiment = loaded(text);
     let written = experiment.to_toml().unwrap();
     let bench = Bench::new(&[("results/a/experiment.toml", &written)]);
@@ -64,11 +64,17 @@ gradient = "exact"
 [optimizer]
 learning_rate = 0.001
 weight_decay = 0.0005
+decay_biases = true
+clip_gradient_norm = 0.0
+clip_gradient_value = 0.0
+clip_parameters = 0.0
 algorithm = "momentum"
 momentum = 0.9
+nesterov = false
 
 [schedule]
 name = "constant"
+warm_up = 0.0
 
 [source]
 require = []

@@ -145,7 +145,15 @@ impl Update {
             } => {
                 let betas = [beta1, beta2];
                 let is_corrected = bias_correction == BiasCorrection::Epoch;
-                shift_ada_max::step(rate, weights, gradient, memory, betas, epsilon, is_corrected)
+                shift_ada_max::step(
+                    rate,
+                    weights,
+                    gradient,
+                    memory,
+                    betas,
+                    epsilon,
+                    is_corrected,
+                )
             }
             Algorithm::Lion { beta1, beta2 } => {
                 lion::step(rate, weights, gradient, memory, [beta1, beta2])

@@ -16,7 +16,11 @@ pub fn step<const D: usize>(
     let (steps, [square]) = memory.recall(&gradient);
     let square =
         square.mul_scalar(decay_rate) + gradient.clone().square().mul_scalar(1.0 - decay_rate);
-    let size = square.clone().add_scalar(epsilon).sqrt().add_scalar(epsilon);
+    let size = square
+        .clone()
+        .add_scalar(epsilon)
+        .sqrt()
+        .add_scalar(epsilon);
     let weights = weights - gradient.mul_scalar(rate) / size;
     (weights, Memory::new(steps, [square]))
 }
