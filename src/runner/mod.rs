@@ -211,7 +211,9 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         let source: SourceModel = source::read(path)?;
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values);
+            let values = tensor.values.to_f64();
+            let values = values.into_iter().map(|value| value as f32).collect();
+            weights.insert((tensor.layer, tensor.role), values);
         }
         receipt = Some(imported);
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::batches::Transform;
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
+use crate::numbers::Numbers;
 use crate::source::SourceModel;
 use crate::source::safetensors::{self, Entry, EntryData};
 
@@ -45,11 +46,19 @@ pub fn write(
     let input = serde_json::to_string(&input)
         .map_err(|error| Error::new(error.to_string()).at(path.display()))?;
     let names: Vec<String> = tensors.iter().map(NamedTensor::name).collect();
-    let entries = tensors.iter().zip(&names).map(|(tensor, name)| Entry {
-        name,
-        shape: &tensor.shape,
-        data: EntryData::F32(&tensor.values),
-    });
+    let numbers = tensors
+        .iter()
+        .map(|tensor| Numbers::from(tensor.values.clone()));
+    let numbers: Vec<Numbers> = numbers.collect();
+    let entries = tensors
+        .iter()
+        .zip(&names)
+        .zip(&numbers)
+        .map(|((tensor, name), numbers)| Entry {
+            name,
+            shape: &tensor.shape,
+            data: EntryData::Numbers(numbers),
+        });
     safetensors::write(path, entries, &BTreeMap::from([(KEY.to_string(), input)]))
 }
 

@@ -56,7 +56,11 @@ impl Predictor {
         let (tensors, _) = import::import(&model, &spec, &every_layer)?;
         let weights: Weights = tensors
             .into_iter()
-            .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
+            .map(|tensor| {
+                let values = tensor.values.to_f64();
+                let values = values.into_iter().map(|value| value as f32).collect();
+                ((tensor.layer, tensor.role), values)
+            })
             .collect();
         let device = backend::device(backend)?;
         Ok(Self {

@@ -13,6 +13,7 @@ use burn::tensor::Bytes;
 use super::Progress;
 use crate::error::{Error, Result};
 use crate::model::network::NamedTensor;
+use crate::numbers::Numbers;
 use crate::source::safetensors::{self, Entry, EntryData, StoredData};
 
 /// The state of a training between two batches.
@@ -61,11 +62,19 @@ pub fn write(
     identity: &str,
 ) -> Result<()> {
     let names: Vec<String> = weights.iter().map(NamedTensor::name).collect();
-    let tensors = weights.iter().zip(&names).map(|(tensor, name)| Entry {
-        name,
-        shape: &tensor.shape,
-        data: EntryData::F32(&tensor.values),
-    });
+    let numbers = weights
+        .iter()
+        .map(|tensor| Numbers::from(tensor.values.clone()));
+    let numbers: Vec<Numbers> = numbers.collect();
+    let tensors = weights
+        .iter()
+        .zip(&names)
+        .zip(&numbers)
+        .map(|((tensor, name), numbers)| Entry {
+            name,
+            shape: &tensor.shape,
+            data: EntryData::Numbers(numbers),
+        });
     let length = [optimizer.len()];
     let optimizer = Entry {
         name: OPTIMIZER,
@@ -107,8 +116,9 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
     let mut optimizer = None;
     for stored in stock.tensors {
         match stored.data {
-            StoredData::F32(values) => {
-                weights.insert(stored.name, values);
+            StoredData::Numbers(numbers) => {
+                let values = numbers.to_f64().into_iter().map(|value| value as f32);
+                weights.insert(stored.name, values.collect());
             }
             StoredData::Bytes(bytes) => optimizer = Some(bytes),
         }
