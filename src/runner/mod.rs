@@ -215,7 +215,7 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         let source: SourceModel = source::read(path)?;
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values.into());
+            weights.insert((tensor.layer, tensor.role), tensor.values);
         }
         receipt = Some(imported);
     }
