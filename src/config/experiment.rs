@@ -24,7 +24,7 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Complete passes over the training file; at least 1.
     pub epochs: usize,
-    /// Samples a step; at least 1. The last batch of an epoch may be smaller.
+    /// Samples a step; at least 1.
     pub batch_size: usize,
     /// File whose layers are imported; absent: from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +110,18 @@ pub struct Data {
     pub files: DataFiles,
     /// A new order of the training samples each epoch.
     pub shuffle: bool,
+    pub last_batch: LastBatch,
+}
+
+/// What happens when the batch size does not divide the number of training samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastBatch {
+    /// The last batch of an epoch has fewer samples.
+    Smaller,
+    /// It is filled from the start of the file, and the next epoch begins behind those samples: as
+    /// in neon. Only without `shuffle`.
+    Wrap,
 }
 
 /// Either two HDF5 files in neon's layout, or a task that graft draws.
@@ -273,6 +285,17 @@ pub enum Initializer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     pub name: LossName,
+    pub gradient: Gradient,
+}
+
+/// What training descends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradient {
+    /// The cost itself.
+    Exact,
+    /// confidence - target, whatever the cost: the gradient of the cross-entropy. neon's shortcut.
+    Shortcut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::experiment::{Architecture, Backend, LossName, Mean};
+use super::experiment::{Architecture, Backend, Gradient, LastBatch, LossName, Mean};
 use crate::numbers::Dtype;
 
 /// The top level.
@@ -84,6 +84,7 @@ pub struct DataTable {
     pub builtin: Option<String>,
     pub draw_seed: Option<u64>,
     pub shuffle: Option<bool>,
+    pub last_batch: Option<Word<LastBatch>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +170,7 @@ pub enum InitializerName {
 #[serde(deny_unknown_fields, default)]
 pub struct LossTable {
     pub name: Option<Word<LossName>>,
+    pub gradient: Option<Word<Gradient>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,9 +8,10 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
 use super::spec::{LayerSpec, Operation, Role};
+use crate::numbers::{Dtype, Numbers};
 use crate::random::Stream;
 
 /// What flows between layers.
@@ -112,7 +113,7 @@ impl Layer {
         spec: &LayerSpec,
         first_id: u64,
         device: &Device,
-        mut values: impl FnMut(usize) -> Vec<f32>,
+        mut values: impl FnMut(usize) -> Numbers,
     ) -> Self {
         match spec.operation {
             Operation::Convolution { stride, padding } => Layer::Convolution(Convolution {
@@ -148,7 +149,7 @@ impl Layer {
 
     /// Replaces the values of the layer's tensors, in the order of `spec`, keeping their ids and
     /// whether they are trained.
-    pub fn restore(&mut self, spec: &LayerSpec, values: Vec<Vec<f32>>) {
+    pub fn restore(&mut self, spec: &LayerSpec, values: Vec<Numbers>) {
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or_default();
         let shapes = &spec.parameters;
@@ -247,28 +248,24 @@ impl Dropout {
         };
         match input {
             Values::Maps(x) => {
-                let mask = self.mask(name, draw, x.dims(), &x.device());
+                let mask = self.mask(name, draw, &x);
                 Values::Maps(x * mask)
             }
             Values::Features(x) => {
-                let mask = self.mask(name, draw, x.dims(), &x.device());
+                let mask = self.mask(name, draw, &x);
                 Values::Features(x * mask)
             }
         }
     }
 
-    fn mask<const D: usize>(
-        &self,
-        name: &str,
-        draw: Draw<'_>,
-        shape: [usize; D],
-        device: &Device,
-    ) -> Tensor<D> {
-        let kept = (1.0 / (1.0 - self.rate)) as f32;
+    /// A factor for each of `values`: they have the mask's shape, precision and device.
+    fn mask<const D: usize>(&self, name: &str, draw: Draw<'_>, values: &Tensor<D>) -> Tensor<D> {
+        let shape = values.dims();
+        let kept = 1.0 / (1.0 - self.rate);
         let rate = self.rate as f32;
-        let values = shape[1..].iter().product();
+        let count = shape[1..].iter().product();
         let purpose = format!("dropout of {name}");
-        let mut mask = Vec::with_capacity(shape[0] * values);
+        let mut mask = Vec::with_capacity(shape[0] * count);
         for &sample in draw.samples {
             let counters = [draw.epoch as u64, sample as u64];
             let mut stream = Stream::new(draw.seed, &purpose, &counters);
@@ -279,9 +276,10 @@ impl Dropout {
                     kept
                 }
             };
-            mask.extend((0..values).map(one));
+            mask.extend((0..count).map(one));
         }
-        tensor(&shape, mask, device)
+        let mask = Numbers::new(dtype(values.dtype()), mask);
+        tensor(&shape, mask, &values.device())
     }
 }
 
@@ -327,7 +325,7 @@ impl Fixed {
 fn parameter<const D: usize>(
     id: u64,
     shape: &[usize],
-    values: Vec<f32>,
+    values: Numbers,
     device: &Device,
 ) -> Param<Tensor<D>> {
     let value = tensor(shape, values, device);
@@ -338,7 +336,7 @@ fn parameter<const D: usize>(
     Param::initialized(ParamId::from(id), value)
 }
 
-fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values: Vec<f32>) {
+fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values: Numbers) {
     let old = parameter.val();
     let new = tensor(shape, values, &old.device());
     let new = match old.is_require_grad() {
@@ -348,6 +346,44 @@ fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values
     *parameter = Param::initialized(parameter.id, new);
 }
 
-fn tensor<const D: usize>(shape: &[usize], values: Vec<f32>, device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
+/// `values` on `device`, in their precision.
+pub fn tensor<const D: usize>(shape: &[usize], values: Numbers, device: &Device) -> Tensor<D> {
+    let data = match values {
+        Numbers::F32(values) => TensorData::new(values, shape),
+        Numbers::F64(values) => TensorData::new(values, shape),
+        Numbers::F16(values) => TensorData::new(values, shape),
+        Numbers::Bf16(values) => TensorData::new(values, shape),
+    };
+    let options = TensorCreationOptions::new(device.clone()).with_dtype(data.dtype());
+    Tensor::from_data(data, options)
+}
+
+/// What [`tensor`] was made of.
+pub fn numbers(data: TensorData) -> Numbers {
+    match dtype(data.dtype()) {
+        Dtype::F32 => Numbers::F32(data.iter().collect()),
+        Dtype::F64 => Numbers::F64(data.iter().collect()),
+        Dtype::F16 => Numbers::F16(data.iter().collect()),
+        Dtype::Bf16 => Numbers::Bf16(data.iter().collect()),
+    }
+}
+
+/// graft's word for a precision of Burn's. Networks have no tensors of other types.
+fn dtype(burn: DType) -> Dtype {
+    match burn {
+        DType::F64 => Dtype::F64,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::Bf16,
+        _ => Dtype::F32,
+    }
+}
+
+/// Burn's word for a precision.
+pub fn burn_dtype(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    }
 }

@@ -8,10 +8,10 @@ use crate::config::experiment::Initializer;
 use crate::random::Stream;
 
 /// Draws the initial values of `parameter` of `layer`, in C order.
-pub fn initial(seed: u64, layer: &str, parameter: &ParameterSpec) -> Vec<f32> {
+pub fn initial(seed: u64, layer: &str, parameter: &ParameterSpec) -> Vec<f64> {
     let count = parameter.count();
     let (low, high) = match parameter.initializer {
-        Initializer::Constant { value } => return vec![value as f32; count],
+        Initializer::Constant { value } => return vec![value; count],
         Initializer::Uniform { low, high } => (low, high),
         Initializer::XavierLocal => symmetric(3.0, fan_in(parameter)),
         Initializer::Kaiming => symmetric(6.0, fan_in(parameter)),
@@ -19,9 +19,7 @@ pub fn initial(seed: u64, layer: &str, parameter: &ParameterSpec) -> Vec<f32> {
     };
     let purpose = format!("initial weights of {layer}.{}", parameter.role.name());
     let mut stream = Stream::new(seed, &purpose, &[]);
-    (0..count)
-        .map(|_| stream.between(low, high) as f32)
-        .collect()
+    (0..count).map(|_| stream.between(low, high)).collect()
 }
 
 fn symmetric(numerator: f64, fans: usize) -> (f64, f64) {
@@ -58,10 +56,10 @@ mod tests {
     }
 
     /// Largest value and standard deviation.
-    fn extent(values: &[f32]) -> (f64, f64) {
-        let largest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
-        let squares: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
-        (f64::from(largest), (squares / values.len() as f64).sqrt())
+    fn extent(values: &[f64]) -> (f64, f64) {
+        let largest = values.iter().fold(0f64, |m, v| m.max(v.abs()));
+        let squares: f64 = values.iter().map(|&v| v.powi(2)).sum();
+        (largest, (squares / values.len() as f64).sqrt())
     }
 
     #[test]

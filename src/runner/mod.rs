@@ -19,6 +19,7 @@ use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
 use crate::model::network::Weights;
+use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
@@ -89,7 +90,7 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
     let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
         return Ok(None);
     };
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
     Ok(Some(find::status(
         &run.dir,
@@ -104,12 +105,12 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
 pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let experiment = run.experiment.as_ref();
-    let device = backend::device(experiment.backend)?;
+    let device = backend::device(experiment.backend, experiment.dtype)?;
     if let Some(path) = &experiment.save_path {
         model_file::make_way(path)?;
     }
     let (train, test) = setup::files(&experiment.data)?;
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let contents = contents(experiment, &inputs)?;
     let setup = identity::setup(experiment, &contents)?;
     let identity = identity::run(&setup, run.seed);
@@ -211,7 +212,7 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         let source: SourceModel = source::read(path)?;
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values);
+            weights.insert((tensor.layer, tensor.role), tensor.values.into());
         }
         receipt = Some(imported);
     }
@@ -232,7 +233,7 @@ fn write_files(
     outline: &Outline,
     inputs: &Inputs,
 ) -> Result<()> {
-    let outputs = output_rows(evaluation, &inputs.test.data);
+    let outputs = output_rows(evaluation, &inputs.test.data, run.experiment.dtype);
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
@@ -278,7 +279,13 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
+/// Confidences are kept in the precision in which neon keeps them: that of the run, but no less
+/// than f32.
+fn output_rows(evaluation: &Evaluation, test: &Dataset, dtype: Dtype) -> Vec<OutputRow> {
+    let round = |confidence: f64| match dtype {
+        Dtype::F64 => confidence,
+        _ => f64::from(confidence as f32),
+    };
     let rows = evaluation.confidences.chunks_exact(test.classes());
     rows.zip(test.labels())
         .enumerate()
@@ -286,7 +293,7 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
             index,
             label: label as usize,
             predicted: crate::train::evaluate::most_confident(row),
-            confidences: row.iter().map(|&confidence| confidence as f32).collect(),
+            confidences: row.iter().map(|&confidence| round(confidence)).collect(),
         })
         .collect()
 }

@@ -11,6 +11,7 @@ use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
 use crate::model::spec::{NetworkSpec, shape_text};
+use crate::numbers::Dtype;
 use crate::source::SourceModel;
 use crate::source::import;
 use crate::source::receipt::Receipt;
@@ -130,7 +131,12 @@ pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
 ///
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
-pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<Inputs> {
+pub fn open(
+    train: &Path,
+    test: &Path,
+    preprocessing: &Preprocessing,
+    dtype: Dtype,
+) -> Result<Inputs> {
     let train = Arc::new(open_file(train)?);
     let test = Arc::new(open_file(test)?);
     if train.shape() != test.shape() {
@@ -162,7 +168,8 @@ pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<
         data,
         transform: Transform {
             mean,
-            scale: preprocessing.scale as f32,
+            scale: preprocessing.scale,
+            dtype,
         },
     };
     Ok(Inputs {

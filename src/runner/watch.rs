@@ -9,7 +9,7 @@ use crate::error::{At, Result};
 use crate::results::record;
 use crate::results::rows::MetricsRow;
 use crate::results::writer::RecordWriter;
-use crate::train::{Observer, Trainer};
+use crate::train::{Observer, Step, Trainer};
 
 /// Passes on what happens, and writes it to the record's log.
 pub struct Watch<'a> {
@@ -84,12 +84,12 @@ impl<'a> Watch<'a> {
 }
 
 impl Observer for Watch<'_> {
-    fn batch(&mut self, epoch: usize, samples: usize, cost: f64) {
+    fn batch(&mut self, step: &Step<'_>) {
         self.reporter.event(Event::Batch {
-            epoch,
-            samples,
+            epoch: step.epoch,
+            samples: step.samples.min(self.samples),
             of: self.samples,
-            cost,
+            cost: step.cost,
         });
     }
 

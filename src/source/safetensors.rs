@@ -17,6 +17,7 @@ use super::element::{ByteOrder, Element};
 use super::{Contents, Format, SourceLayer, SourceTensor};
 use crate::error::{At, Error, Result};
 use crate::files::write_atomically_with;
+use crate::numbers::Numbers;
 
 /// One tensor to be written.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ pub struct Entry<'a> {
 /// The values of an [`Entry`].
 #[derive(Debug, Clone, Copy)]
 pub enum EntryData<'a> {
-    F32(&'a [f32]),
+    Numbers(&'a Numbers),
     Bytes(&'a [u8]),
 }
 
@@ -45,11 +46,19 @@ pub struct Stored {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoredData {
     /// Any float or integer type but u8, rounded to f32.
-    F32(Vec<f32>),
+    Numbers(Numbers),
     /// A tensor of u8.
     Bytes(Vec<u8>),
 }
 
+impl StoredData {
+    fn narrow(self) -> Self {
+        match self {
+            StoredData::Numbers(n) => StoredData::Numbers(n.to(crate::numbers::Dtype::F32)),
+            b => b,
+        }
+    }
+}
 /// All that a file holds: its tensors in the order of the file, and its metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stock {
@@ -97,7 +106,7 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     let mut layers: Vec<SourceLayer> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for stored in stock.tensors {
-        let StoredData::F32(values) = stored.data else {
+        let StoredData::Numbers(Numbers::F32(values)) = stored.data.narrow() else {
             continue;
         };
         let Some((layer, role)) = stored.name.rsplit_once('.') else {
@@ -153,7 +162,12 @@ fn values(view: &TensorView) -> Result<StoredData> {
         Dtype::F16 => Element::F16,
         Dtype::BF16 => Element::Bf16,
         Dtype::F32 => Element::F32,
-        Dtype::F64 => Element::F64,
+        Dtype::F64 => {
+            return Ok(StoredData::Numbers(Numbers::from_le_bytes(
+                crate::numbers::Dtype::F64,
+                view.data(),
+            )));
+        }
         Dtype::I8 => Element::I8,
         Dtype::I16 => Element::I16,
         Dtype::I32 => Element::I32,
@@ -168,7 +182,7 @@ fn values(view: &TensorView) -> Result<StoredData> {
     };
     let mut values = Vec::with_capacity(view.data().len() / element.size());
     element.append(ByteOrder::Little, view.data(), &mut values);
-    Ok(StoredData::F32(values))
+    Ok(StoredData::Numbers(values.into()))
 }
 
 /// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes
@@ -181,7 +195,14 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
     let mut start = 0;
     for entry in entries {
         let (dtype, count, size) = match entry.data {
-            EntryData::F32(values) => ("F32", values.len(), size_of_val(values)),
+            EntryData::Numbers(values) => (
+                match values.dtype() {
+                    crate::numbers::Dtype::F64 => "F64",
+                    _ => "F32",
+                },
+                values.len(),
+                values.len() * values.dtype().size(),
+            ),
             EntryData::Bytes(bytes) => ("U8", bytes.len(), bytes.len()),
         };
         if entry.shape.iter().product::<usize>() != count {
@@ -203,15 +224,9 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
 fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
     let values = match data {
         EntryData::Bytes(bytes) => return file.write_all(bytes),
-        EntryData::F32(values) => values,
+        EntryData::Numbers(values) => values,
     };
-    let mut buffer = Vec::with_capacity(1 << 16);
-    for block in values.chunks(1 << 14) {
-        buffer.clear();
-        buffer.extend(block.iter().flat_map(|value| value.to_le_bytes()));
-        file.write_all(&buffer)?;
-    }
-    Ok(())
+    values.le_bytes().try_for_each(|b| file.write_all(&b))
 }
 
 #[cfg(test)]
@@ -219,14 +234,16 @@ mod tests {
     use super::*;
 
     const WEIGHT: [f32; 4] = [1.0, -2.5, f32::MIN_POSITIVE, 4.0];
+    static NUMBERS: std::sync::LazyLock<[Numbers; 3]> =
+        std::sync::LazyLock::new(|| [WEIGHT.to_vec(), vec![7.0], Vec::new()].map(Numbers::from));
 
     fn entries() -> [Entry<'static>; 4] {
         let entry = |name, shape, data| Entry { name, shape, data };
         [
-            entry("z.weight", &[2, 2], EntryData::F32(&WEIGHT)),
+            entry("z.weight", &[2, 2], EntryData::Numbers(&NUMBERS[0])),
             entry("optimizer", &[3], EntryData::Bytes(&[1, 2, 255])),
-            entry("a.bias", &[1], EntryData::F32(&[7.0])),
-            entry("z.bias", &[0], EntryData::F32(&[])),
+            entry("a.bias", &[1], EntryData::Numbers(&NUMBERS[1])),
+            entry("z.bias", &[0], EntryData::Numbers(&NUMBERS[2])),
         ]
     }
 
@@ -250,7 +267,10 @@ mod tests {
         assert_eq!(found[0], "z.weight");
         found.sort_unstable();
         assert_eq!(found, ["a.bias", "optimizer", "z.bias", "z.weight"]);
-        assert_eq!(stock.tensors[0].data, StoredData::F32(WEIGHT.to_vec()));
+        assert_eq!(
+            stock.tensors[0].data,
+            StoredData::Numbers(WEIGHT.to_vec().into())
+        );
         let state = stock.tensors.iter().find(|t| t.name == "optimizer");
         let bytes = StoredData::Bytes(vec![1, 2, 255]);
         assert_eq!(state.map(|t| &t.data), Some(&bytes));
@@ -309,7 +329,10 @@ mod tests {
         let mut data = vec![0x00, 0xc0, 0x00, 0xc0];
         data.extend((-2.0f64).to_le_bytes());
         for stored in decode(&file(header, &data))?.tensors {
-            assert_eq!(stored.data, StoredData::F32(vec![-2.0]), "{}", stored.name);
+            let StoredData::Numbers(values) = stored.data else {
+                panic!("{} is bytes", stored.name);
+            };
+            assert_eq!(values.to_f64(), [-2.0], "{}", stored.name);
         }
         Ok(())
     }

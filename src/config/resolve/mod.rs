@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use super::experiment::*;
 use super::file::{
-    AlgorithmName, Compatibility, DataTable, File, Multiplier, OptimizerTable, ScheduleName,
-    ScheduleTable, Seeds,
+    AlgorithmName, Compatibility, DataTable, File, LossTable, Multiplier, OptimizerTable,
+    ScheduleName, ScheduleTable, Seeds,
 };
 use super::layers::Layers;
 use crate::error::Result;
@@ -56,15 +56,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             ),
         },
         model: model::model(&mut checks, file.model),
-        loss: Loss {
-            name: word(
-                file.loss.name,
-                match neon {
-                    true => LossName::BinaryCrossEntropy,
-                    false => LossName::CrossEntropy,
-                },
-            ),
-        },
+        loss: loss(neon, file.loss),
         optimizer: optimizer(&mut checks, file.optimizer),
         schedule: schedule(&mut checks, file.schedule),
         source: Source {
@@ -150,6 +142,18 @@ fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {
 fn data(checks: &mut Checks, table: DataTable) -> Data {
     check_data(checks, &table);
     let drawn = table.builtin.is_some();
+    let neon = checks.compatibility.is_neon();
+    let shuffle = table.shuffle.unwrap_or(!neon);
+    let last_batch = match neon && !shuffle {
+        true => LastBatch::Wrap,
+        false => LastBatch::Smaller,
+    };
+    let last_batch = word(table.last_batch, last_batch);
+    if shuffle && last_batch == LastBatch::Wrap {
+        let problem = "`last_batch = \"wrap\"` goes through the file in its order";
+        let help = "set `shuffle = false`, or leave `last_batch` away";
+        checks.refuse("data.last_batch", problem, help);
+    }
     let train = checks.path("data.train", table.train);
     let test = checks.path("data.test", table.test);
     Data {
@@ -166,7 +170,19 @@ fn data(checks: &mut Checks, table: DataTable) -> Data {
                 test: test.unwrap_or_default(),
             },
         },
-        shuffle: table.shuffle.unwrap_or(!checks.compatibility.is_neon()),
+        shuffle,
+        last_batch,
+    }
+}
+
+fn loss(neon: bool, table: LossTable) -> Loss {
+    let (name, gradient) = match neon {
+        true => (LossName::BinaryCrossEntropy, Gradient::Shortcut),
+        false => (LossName::CrossEntropy, Gradient::Exact),
+    };
+    Loss {
+        name: word(table.name, name),
+        gradient: word(table.gradient, gradient),
     }
 }
 

@@ -27,6 +27,7 @@ fn every_default_is_written_out() {
         assert_round_trip(LEAST),
         r#"name = "a"
 backend = "cpu"
+dtype = "f32"
 seeds = [42]
 epochs = 10
 batch_size = 32
@@ -40,6 +41,7 @@ root = "data"
 builtin = "smiles"
 draw_seed = 2018
 shuffle = true
+last_batch = "smaller"
 
 [preprocessing]
 mean = "train"
@@ -57,6 +59,7 @@ bias_initializer = { name = "constant", value = 0.0 }
 
 [loss]
 name = "cross_entropy"
+gradient = "exact"
 
 [optimizer]
 learning_rate = 0.001
