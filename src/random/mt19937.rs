@@ -101,7 +101,10 @@ mod tests {
     fn uniform_numbers_are_numpys() {
         let mut generator = Mt19937::new(42);
         let numbers: Vec<f64> = (0..3).map(|_| generator.uniform()).collect();
-        assert_eq!(numbers, [0.3745401188473625, 0.9507143064099162, 0.7319939418114051]);
+        assert_eq!(
+            numbers,
+            [0.3745401188473625, 0.9507143064099162, 0.7319939418114051]
+        );
         let mut generator = Mt19937::new(u32::MAX);
         let far = (0..1000).map(|_| generator.between(-0.1, 0.1)).last();
         assert_eq!(far, Some(0.011325371876822407));
@@ -110,7 +113,13 @@ mod tests {
     #[test]
     fn normal_numbers_are_numpys() {
         let mut generator = Mt19937::new(0);
-        for expected in [1.764052345967664, 0.4001572083672233, 0.9787379841057392, 2.240893199201458, 1.8675579901499675] {
+        for expected in [
+            1.764052345967664,
+            0.4001572083672233,
+            0.9787379841057392,
+            2.240893199201458,
+            1.8675579901499675,
+        ] {
             assert!((generator.normal() - expected).abs() < 1e-15);
         }
         // An odd count leaves one over, which survives uniform draws in between.
