@@ -3,6 +3,7 @@
 //! It tells a [`Reporter`] what happens and knows no terminal.
 
 pub mod identity;
+pub mod initial;
 pub mod model_file;
 pub mod predict;
 pub mod setup;
@@ -76,18 +77,16 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What stands in the place of `run`'s record; `None` if its data or its source model are not there
-/// yet. Writes nothing.
+/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
+/// there yet. Writes nothing.
 ///
 /// # Errors
 /// A file cannot be read, or the experiment cannot run.
 pub fn status(run: &Run) -> Result<Option<Status>> {
     let experiment = run.experiment.as_ref();
-    let source_is_there = experiment
-        .source_model
-        .as_ref()
-        .is_none_or(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
+    let models = [&experiment.source_model, &experiment.model.initial_weights];
+    let models_are_there = models.into_iter().flatten().all(|path| path.exists());
+    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
     let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
@@ -128,6 +127,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    if let Some(file) = &outline.initial {
+        watch.note(&initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         watch.note(&receipt.summary());
         for warning in receipt.warnings() {
@@ -182,6 +184,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
             .receipt
             .as_ref()
             .map(|receipt| source_of(receipt, &outline.rates)),
+        initial_weights: outline.initial.clone(),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),
@@ -197,19 +200,27 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
 fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
+    let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {
         train: inputs.train.data.sha256()?,
         test: inputs.test.data.sha256()?,
         source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
 }
 
-/// Reads the source model, if there is one, and sorts out what is imported and at which rate each
-/// layer trains.
+/// Reads the initial weights and the source model, where there are any, and sorts out what is
+/// imported and at which rate each layer trains.
 fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
     let data = &inputs.train.data;
     let spec = setup::spec(experiment, data.shape(), data.classes())?;
     let mut weights = Weights::new();
+    let mut initial = None;
+    if let Some(path) = &experiment.model.initial_weights {
+        let (model, file) = initial::read(path, &spec)?;
+        weights = initial::weights(&model, &spec)?;
+        initial = Some(file);
+    }
     let mut receipt = None;
     if let Some(path) = &experiment.source_model {
         let source: SourceModel = source::read(path)?;
@@ -224,6 +235,7 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         spec,
         rates,
         receipt,
+        initial,
     };
     Ok((outline, weights))
 }

@@ -4,6 +4,7 @@
 //! key and [`Layers`] finds the place. All errors are collected, not only the first.
 
 mod checks;
+mod initializer;
 mod layers;
 mod model;
 
@@ -32,6 +33,11 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         let help = "give a `source_model`, or remove `require`";
         checks.refuse("source.require", problem, help);
     }
+    let key_of_seeds = if file.seeds.is_some() {
+        "seeds"
+    } else {
+        "seed"
+    };
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
@@ -76,6 +82,9 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             batches: file.record.batches.unwrap_or(false),
         },
     };
+    if experiment.model.initial_draws == InitialDraws::Neon {
+        seeds_of_neon(&mut checks, key_of_seeds, &experiment.seeds);
+    }
     checks.pass(experiment)
 }
 
@@ -125,6 +134,16 @@ fn seeds(checks: &mut Checks, seed: Option<u64>, seeds: Option<Seeds>) -> Vec<u6
         checks.refuse("seed", problem, format!("the largest is {LARGEST_SEED}"));
     }
     list
+}
+
+/// The generator that neon draws initial weights with takes seeds of 32 bits.
+fn seeds_of_neon(checks: &mut Checks, key: &str, seeds: &[u64]) {
+    const LARGEST: u64 = u32::MAX as u64;
+    if let Some(large) = seeds.iter().find(|seed| **seed > LARGEST) {
+        let problem = format!("the seed {large} is too large to draw weights as neon does");
+        let help = format!("the largest is {LARGEST}; or give `model.initial_draws = \"by_name\"`");
+        checks.refuse(key, problem, help);
+    }
 }
 
 fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {
