@@ -19,7 +19,6 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
-use crate::model::network::Weights;
 use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
@@ -27,9 +26,8 @@ use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, inference, metrics, summary, time};
-use crate::source::import;
+use crate::source;
 use crate::source::receipt::Receipt;
-use crate::source::{self, SourceModel};
 use crate::train::checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::groups::LayerRate;
@@ -121,7 +119,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
-    let (outline, weights) = import(experiment, &inputs)?;
+    let (outline, weights) = setup::start(experiment, &inputs)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
@@ -207,37 +205,6 @@ fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
         source: source.map(source::sha256).transpose()?,
         initial: initial.map(initial::sha256).transpose()?,
     })
-}
-
-/// Reads the initial weights and the source model, where there are any, and sorts out what is
-/// imported and at which rate each layer trains.
-fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let data = &inputs.train.data;
-    let spec = setup::spec(experiment, data.shape(), data.classes())?;
-    let mut weights = Weights::new();
-    let mut initial = None;
-    if let Some(path) = &experiment.model.initial_weights {
-        let (model, file) = initial::read(path, &spec)?;
-        weights = initial::weights(&model, &spec)?;
-        initial = Some(file);
-    }
-    let mut receipt = None;
-    if let Some(path) = &experiment.source_model {
-        let source: SourceModel = source::read(path)?;
-        let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
-        for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values);
-        }
-        receipt = Some(imported);
-    }
-    let rates = setup::rates(experiment, &spec, receipt.as_ref())?;
-    let outline = Outline {
-        spec,
-        rates,
-        receipt,
-        initial,
-    };
-    Ok((outline, weights))
 }
 
 fn write_files(

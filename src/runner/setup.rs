@@ -11,12 +11,13 @@ use crate::data::batches::Transform;
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
+use crate::model::network::Weights;
 use crate::model::spec::{NetworkSpec, shape_text};
 use crate::numbers::Dtype;
 use crate::results::record::InitialWeights;
-use crate::source::SourceModel;
 use crate::source::import;
 use crate::source::receipt::Receipt;
+use crate::source::{self, SourceModel};
 use crate::train::Split;
 use crate::train::groups::{self, LayerRate};
 
@@ -62,6 +63,40 @@ pub fn outline(
         receipt,
         initial: initial.map(|(_, file)| file),
     })
+}
+
+/// Reads the initial weights and the source model, where there are any, and sorts out what is
+/// imported and at which rate each layer trains: all that training needs besides the data.
+///
+/// # Errors
+/// As [`outline`]; and a file that cannot be read, or initial weights of another model.
+pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
+    let data = &inputs.train.data;
+    let target = spec(experiment, data.shape(), data.classes())?;
+    let mut weights = Weights::new();
+    let mut initial = None;
+    if let Some(path) = &experiment.model.initial_weights {
+        let (model, file) = initial::read(path, &target)?;
+        weights = initial::weights(&model, &target)?;
+        initial = Some(file);
+    }
+    let mut receipt = None;
+    if let Some(path) = &experiment.source_model {
+        let source: SourceModel = source::read(path)?;
+        let (tensors, imported) = import::import(&source, &target, &experiment.source.require)?;
+        for tensor in tensors {
+            weights.insert((tensor.layer, tensor.role), tensor.values);
+        }
+        receipt = Some(imported);
+    }
+    let rates = rates(experiment, &target, receipt.as_ref())?;
+    let outline = Outline {
+        spec: target,
+        rates,
+        receipt,
+        initial,
+    };
+    Ok((outline, weights))
 }
 
 /// The target model on samples of `shape`, with the classes that the experiment or the data say.
