@@ -43,6 +43,7 @@ pub struct Experiment {
     pub source: Source,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
+    pub record: Record,
 }
 
 impl Experiment {
@@ -374,6 +375,13 @@ pub struct Source {
 pub struct Evaluation {
     /// Evaluate the test file after each epoch too, not only once at the end.
     pub each_epoch: bool,
+}
+
+/// What a record holds besides what every record holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The cost of every minibatch, in `batches.csv`.
+    pub batches: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

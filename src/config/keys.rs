@@ -77,6 +77,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("source.require", r#"["conv*"]"#),
     ("evaluation.each_epoch", "true"),
     ("checkpoint.every", "5"),
+    ("record.batches", "true"),
 ];
 
 /// What a table means where its keys are not fixed, or are not keys of a table only.

@@ -148,6 +148,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
     }
+    if experiment.record.batches {
+        watch.keep_batches(&writer.path(record::BATCHES), trainer.progress())?;
+    }
     let before = trainer.seconds();
     watch.training();
     let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);
@@ -223,7 +226,7 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         let source: SourceModel = source::read(path)?;
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values.into());
+            weights.insert((tensor.layer, tensor.role), tensor.values);
         }
         receipt = Some(imported);
     }

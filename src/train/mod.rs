@@ -51,8 +51,12 @@ pub struct Step<'a> {
     pub batch: usize,
     /// Samples of the epoch so far, those of this batch included.
     pub samples: usize,
+    /// Samples of this batch.
+    pub size: usize,
     /// Mean over the batch.
     pub cost: f64,
+    /// Base learning rate of the update.
+    pub learning_rate: f64,
     /// (samples of the batch, classes) in C order.
     pub confidences: &'a [f64],
 }
@@ -219,6 +223,11 @@ impl<'a> Trainer<'a> {
         epochs + self.progress.seconds
     }
 
+    /// Where the training stands.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// A row an epoch so far.
     pub fn rows(&self) -> &[MetricsRow] {
         &self.progress.rows
@@ -260,7 +269,9 @@ impl<'a> Trainer<'a> {
                 epoch,
                 batch: number,
                 samples: self.progress.samples,
+                size,
                 cost: cost / size as f64,
+                learning_rate: self.rate(epoch, number, steps),
                 confidences: &confidences,
             });
             if observer.stop_requested() {

@@ -44,7 +44,11 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         dtype: word(file.dtype, Dtype::F32),
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs: checks.at_least(1, "epochs", file.epochs.unwrap_or(10)),
-        batch_size: checks.at_least(1, "batch_size", file.batch_size.unwrap_or(32)),
+        batch_size: checks.at_least(
+            1,
+            "batch_size",
+            file.batch_size.unwrap_or(if neon { 128 } else { 32 }),
+        ),
         source_model: checks.path("source_model", file.source_model),
         save_path: checks.path("save_path", file.save_path),
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
@@ -73,6 +77,9 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         },
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),
+        },
+        record: Record {
+            batches: file.record.batches.unwrap_or(false),
         },
     };
     if experiment.model.initial_draws == InitialDraws::Neon {

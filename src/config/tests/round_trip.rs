@@ -81,6 +81,9 @@ each_epoch = false
 
 [checkpoint]
 every = 1
+
+[record]
+batches = false
 "#
     );
 }
