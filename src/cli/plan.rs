@@ -16,6 +16,7 @@ use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
+use crate::runner::initial;
 use crate::runner::setup::{self, Outline};
 use crate::source::{self, SourceModel};
 use crate::train::groups;
@@ -46,7 +47,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let for_people = matches!(arguments.format, Format::Terminal | Format::Markdown);
     let has_entries = |run: &Run| !run.experiment.optimizer.layer.is_empty();
     let with_optimizers = runs.iter().any(has_entries);
-    let mut all = Table::new([&["experiment"], &headers(with_optimizers)[..]].concat());
+    let mut all = Table::new([&["experiment"], headers(with_optimizers)].concat());
     let mut specs: Vec<Option<NetworkSpec>> = Vec::with_capacity(runs.len());
     let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
@@ -141,6 +142,9 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
             runs[maker].name()
         );
     }
+    if let Some(file) = &outline.initial {
+        let _ = writeln!(text, "   {}", initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         let _ = writeln!(text, "   {}", receipt.summary());
         for warning in receipt.warnings() {
@@ -189,7 +193,7 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
         let learning_rate = rule.learning_rate;
         let cells = [
             layer.name.as_str().into(),
-            layer.operation.name().into(),
+            layer.operation.description().into(),
             shape_text(&layer.output).into(),
             only_with_parameters(layer.parameter_count().into()),
             only_with_parameters(yes(rate.imported)),

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml_edit::{Item, Table};
 
+pub use super::initializer::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
 pub use optimizer::{
@@ -178,6 +179,15 @@ pub struct Model {
     pub initializer: Initializer,
     /// Initial biases.
     pub bias_initializer: Initializer,
+    pub initial_draws: InitialDraws,
+    /// File of a whole model whose weights are the initial ones; absent: they are drawn. What is
+    /// imported from a `source_model` replaces them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<PathBuf>,
+    /// Of all pooling layers. Convolutions always floor.
+    pub pooling: PoolingSize,
+    /// Of all dropout layers.
+    pub dropout_scaling: DropoutScaling,
 }
 
 /// A named architecture, or layers one by one.
@@ -249,7 +259,7 @@ pub enum LayerKind {
         stride: usize,
         padding: usize,
     },
-    /// Drops with this probability in training, inverted (kept values are divided by 1 - rate).
+    /// Drops with this probability in training; [`Model::dropout_scaling`] makes up for it.
     Dropout {
         rate: f64,
     },
@@ -269,24 +279,24 @@ pub enum LayerKind {
     Softmax,
 }
 
-/// A distribution of initial values. Fan-in and fan-out as in the paper or neon's code it names.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum Initializer {
-    /// U(±sqrt(3 / fan-in)): neon's `Xavier(local=True)`.
-    XavierLocal,
-    /// U(±sqrt(6 / (fan-in + fan-out))): Glorot and Bengio 2010.
-    GlorotUniform,
-    /// U(±sqrt(6 / fan-in)): He et al. 2015, in its uniform form.
-    Kaiming,
-    /// U(low, high).
-    Uniform {
-        low: f64,
-        high: f64,
-    },
-    Constant {
-        value: f64,
-    },
+/// How the size of a pooling layer's output is rounded where its windows do not fit exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingSize {
+    /// Down: the last pixels may be in no window. As in neon.
+    Floor,
+    /// Up: the last window may reach beyond the image. As in Caffe.
+    Ceil,
+}
+
+/// When dropout makes up for the values that it drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropoutScaling {
+    /// Kept values are divided by the chance of keeping (inverted dropout), as in Caffe.
+    Training,
+    /// All values are multiplied by the chance of keeping at inference: Srivastava et al. 2014, neon.
+    Inference,
 }
 
 /// The cost that training minimizes.

@@ -15,7 +15,10 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::experiment::{Architecture, Backend, Gradient, LastBatch, LossName, Mean};
+use super::experiment::{
+    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, Mean,
+    PoolingSize,
+};
 use crate::numbers::Dtype;
 pub use optimizer::{
     AlgorithmName, LayerRuleTable, OptimizerTable, RuleTable, ScheduleName, ScheduleTable,
@@ -114,6 +117,10 @@ pub struct ModelTable {
     pub classes: Option<usize>,
     pub initializer: Option<NameOrTable>,
     pub bias_initializer: Option<NameOrTable>,
+    pub initial_draws: Option<Word<InitialDraws>>,
+    pub initial_weights: Option<PathBuf>,
+    pub pooling: Option<Word<PoolingSize>>,
+    pub dropout_scaling: Option<Word<DropoutScaling>>,
 }
 
 /// One entry of `[[model.layers]]`; which keys it may have depends on its type.
@@ -160,6 +167,10 @@ pub struct InitializerTable {
     pub low: Option<f64>,
     pub high: Option<f64>,
     pub value: Option<f64>,
+    pub mean: Option<f64>,
+    pub deviation: Option<f64>,
+    pub scale: Option<f64>,
+    pub local: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -168,8 +179,16 @@ pub enum InitializerName {
     XavierLocal,
     GlorotUniform,
     Kaiming,
+    KaimingNormal,
+    Gaussian,
     Uniform,
     Constant,
+    Identity,
+    Orthonormal,
+    NeonXavier,
+    NeonKaiming,
+    NeonGlorotUniform,
+    NeonIdentity,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -58,6 +58,10 @@ pub const KEYS: &[(&str, &str)] = &[
         "model.bias_initializer",
         r#"{ name = "constant", value = 0.1 }"#,
     ),
+    ("model.initial_draws", r#""neon""#),
+    ("model.initial_weights", r#""models/initial.safetensors""#),
+    ("model.pooling", r#""ceil""#),
+    ("model.dropout_scaling", r#""inference""#),
     ("loss.name", r#""cross_entropy""#),
     ("loss.gradient", r#""exact""#),
     ("optimizer.algorithm", r#""momentum""#),
@@ -107,8 +111,20 @@ pub const KEYS: &[(&str, &str)] = &[
 /// What a table means where its keys are not fixed, or are not keys of a table only.
 const OPEN: &[(&str, &[&str])] = &[
     ("learning_rate_multiplier", &["imported", "default"]),
-    ("initializer", &["name", "low", "high", "value"]),
-    ("bias_initializer", &["name", "low", "high", "value"]),
+    ("initializer", INITIALIZER),
+    ("bias_initializer", INITIALIZER),
+];
+
+/// The keys of an initializer.
+const INITIALIZER: &[&str] = &[
+    "name",
+    "low",
+    "high",
+    "value",
+    "mean",
+    "deviation",
+    "scale",
+    "local",
 ];
 
 /// Tables that have the keys of another one, and which of them they have not.

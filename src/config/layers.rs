@@ -186,8 +186,18 @@ const RIVALS: &[(&str, &[&str])] = &[
 const CHOICES: &[(&str, &[&str])] = &[
     ("optimizer.algorithm", OF_SOME_ALGORITHMS),
     ("schedule.name", OF_SOME_SCHEDULES),
-    ("model.initializer.name", &["low", "high", "value"]),
-    ("model.bias_initializer.name", &["low", "high", "value"]),
+    ("model.initializer.name", OF_INITIALIZERS),
+    ("model.bias_initializer.name", OF_INITIALIZERS),
+];
+
+const OF_INITIALIZERS: &[&str] = &[
+    "low",
+    "high",
+    "value",
+    "mean",
+    "deviation",
+    "scale",
+    "local",
 ];
 
 /// Every algorithm takes the other keys of an optimizer.
@@ -247,6 +257,9 @@ pub fn taken_by(table: &str, word: &str) -> &'static [&'static str] {
         ("schedule" | "optimizer", _) => &[],
         (_, "uniform") => &["low", "high"],
         (_, "constant") => &["value"],
+        (_, "gaussian") => &["mean", "deviation"],
+        (_, "orthonormal") => &["scale"],
+        (_, "neon_xavier" | "neon_kaiming") => &["local"],
         _ => &[],
     }
 }

@@ -3,7 +3,7 @@
 //! It knows neither names nor learning rates: a frozen layer is one that [`Module::freeze`] froze,
 //! which stops gradients, batch-norm statistics and dropout alike.
 
-use burn::module::{Flag, Module, Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
@@ -12,7 +12,9 @@ use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
 use super::spec::{LayerSpec, Operation, Role};
 use crate::numbers::{Dtype, Numbers};
-use crate::random::Stream;
+use dropout::Dropout;
+
+mod dropout;
 
 /// What flows between layers.
 #[derive(Debug, Clone)]
@@ -92,13 +94,6 @@ pub struct Bias {
     bias: Param<Tensor<1>>,
 }
 
-/// Drops values in training, when its flag is up and a [`Draw`] says which samples.
-#[derive(Module, Debug)]
-pub struct Dropout {
-    rate: f64,
-    training: Param<Flag>,
-}
-
 /// A layer without tensors or state.
 #[derive(Module, Debug)]
 pub struct Fixed {
@@ -139,10 +134,7 @@ impl Layer {
                 norm.running_var.update(tensor(shape, values(3), device));
                 Layer::BatchNorm(norm)
             }
-            Operation::Dropout { rate } => Layer::Dropout(Dropout {
-                rate,
-                training: Param::from_bool(true),
-            }),
+            Operation::Dropout { rate, scaling } => Layer::Dropout(Dropout::new(rate, scaling)),
             operation => Layer::Fixed(Fixed { operation }),
         }
     }
@@ -240,49 +232,6 @@ impl Layer {
     }
 }
 
-impl Dropout {
-    /// Inverted dropout (Srivastava et al. 2014): kept values are divided by the chance of keeping.
-    fn forward(&self, name: &str, input: Values, draw: Option<Draw<'_>>) -> Values {
-        let Some(draw) = draw.filter(|_| self.training.val().is_enabled()) else {
-            return input;
-        };
-        match input {
-            Values::Maps(x) => {
-                let mask = self.mask(name, draw, &x);
-                Values::Maps(x * mask)
-            }
-            Values::Features(x) => {
-                let mask = self.mask(name, draw, &x);
-                Values::Features(x * mask)
-            }
-        }
-    }
-
-    /// A factor for each of `values`: they have the mask's shape, precision and device.
-    fn mask<const D: usize>(&self, name: &str, draw: Draw<'_>, values: &Tensor<D>) -> Tensor<D> {
-        let shape = values.dims();
-        let kept = 1.0 / (1.0 - self.rate);
-        let rate = self.rate as f32;
-        let count = shape[1..].iter().product();
-        let purpose = format!("dropout of {name}");
-        let mut mask = Vec::with_capacity(shape[0] * count);
-        for &sample in draw.samples {
-            let counters = [draw.epoch as u64, sample as u64];
-            let mut stream = Stream::new(draw.seed, &purpose, &counters);
-            let one = |_| {
-                if stream.uniform_f32() < rate {
-                    0.0
-                } else {
-                    kept
-                }
-            };
-            mask.extend((0..count).map(one));
-        }
-        let mask = Numbers::new(dtype(values.dtype()), mask);
-        tensor(&shape, mask, &values.device())
-    }
-}
-
 impl Fixed {
     fn forward(&self, input: Values) -> Values {
         match (self.operation, input) {
@@ -294,26 +243,30 @@ impl Fixed {
                     kernel,
                     stride,
                     padding,
+                    ceil,
                 },
                 x,
             ) => Values::Maps(max_pool2d(
                 x.maps(),
                 MaxPoolOptions::new([kernel; 2])
                     .with_stride([stride; 2])
-                    .with_padding([padding; 2]),
+                    .with_padding([padding; 2])
+                    .with_ceil_mode(ceil),
             )),
             (
                 Operation::AveragePooling {
                     kernel,
                     stride,
                     padding,
+                    ceil,
                 },
                 x,
             ) => {
-                // The padding is no part of the average, as in neon.
+                // What is outside of the image is no part of the average, as in neon.
                 let mut options = AvgPoolOptions::new([kernel; 2])
                     .with_stride([stride; 2])
-                    .with_padding([padding; 2]);
+                    .with_padding([padding; 2])
+                    .with_ceil_mode(ceil);
                 options.count_include_pad = false;
                 Values::Maps(avg_pool2d(x.maps(), options))
             }
@@ -387,3 +340,6 @@ pub fn burn_dtype(dtype: Dtype) -> DType {
         Dtype::Bf16 => DType::BF16,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 
 use super::layer::{self, Draw, Layer, Values};
 use super::spec::{LayerSpec, NetworkSpec, Operation, Role};
-use super::weights;
+use super::weights::InitialWeights;
 use crate::error::{Error, Result};
 use crate::numbers::{Dtype, Numbers};
 
@@ -46,11 +46,12 @@ const IDS_PER_LAYER: u64 = 8;
 
 impl Network {
     /// Builds `spec` on `device`: tensors that `weights` gives have its values, all others are drawn
-    /// from `seed`. All are rounded to `dtype`, in which the network computes. Ids of parameters follow from their place, so that an optimizer's state finds
-    /// them again in another process.
+    /// from `seed`. All are rounded to `dtype`, in which the network computes. Ids of parameters
+    /// follow from their place, so that an optimizer's state finds them again in another process.
     ///
     /// # Errors
-    /// `weights` has a tensor of another size than `spec`.
+    /// `weights` has a tensor of another size than `spec`; `seed` is too large for the way in which
+    /// weights are drawn.
     pub fn new(
         spec: &NetworkSpec,
         mut weights: Weights,
@@ -58,6 +59,7 @@ impl Network {
         dtype: Dtype,
         device: &Device,
     ) -> Result<Self> {
+        let mut initial = InitialWeights::new(spec.initial_draws, seed)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (layer, first_id) in spec
             .layers
@@ -67,9 +69,13 @@ impl Network {
             let mut values = Vec::with_capacity(layer.parameters.len());
             for parameter in &layer.parameters {
                 let given = weights.remove(&(layer.name.clone(), parameter.role));
-                let value = given.unwrap_or_else(|| {
-                    Numbers::new(dtype, weights::initial(seed, &layer.name, parameter))
-                });
+                let value = match given {
+                    Some(value) => {
+                        initial.skip(&layer.name, parameter);
+                        value
+                    }
+                    None => Numbers::new(dtype, initial.next(&layer.name, parameter)),
+                };
                 if value.len() != parameter.count() {
                     return Err(Error::new(format!(
                         "{} values given for {}, which has {}",

@@ -3,6 +3,7 @@
 //! It tells a [`Reporter`] what happens and knows no terminal.
 
 pub mod identity;
+pub mod initial;
 pub mod model_file;
 pub mod predict;
 pub mod setup;
@@ -18,7 +19,6 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
-use crate::model::network::Weights;
 use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
@@ -26,9 +26,8 @@ use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, inference, metrics, summary, time};
-use crate::source::import;
+use crate::source;
 use crate::source::receipt::Receipt;
-use crate::source::{self, SourceModel};
 use crate::train::checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::groups::LayerRate;
@@ -76,18 +75,16 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What stands in the place of `run`'s record; `None` if its data or its source model are not there
-/// yet. Writes nothing.
+/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
+/// there yet. Writes nothing.
 ///
 /// # Errors
 /// A file cannot be read, or the experiment cannot run.
 pub fn status(run: &Run) -> Result<Option<Status>> {
     let experiment = run.experiment.as_ref();
-    let source_is_there = experiment
-        .source_model
-        .as_ref()
-        .is_none_or(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
+    let models = [&experiment.source_model, &experiment.model.initial_weights];
+    let models_are_there = models.into_iter().flatten().all(|path| path.exists());
+    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
     let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
@@ -122,12 +119,15 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
-    let (outline, weights) = import(experiment, &inputs)?;
+    let (outline, weights) = setup::start(experiment, &inputs)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    if let Some(file) = &outline.initial {
+        watch.note(&initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         watch.note(&receipt.summary());
         for warning in receipt.warnings() {
@@ -182,6 +182,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
             .receipt
             .as_ref()
             .map(|receipt| source_of(receipt, &outline.rates)),
+        initial_weights: outline.initial.clone(),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),
@@ -197,35 +198,13 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
 fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
+    let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {
         train: inputs.train.data.sha256()?,
         test: inputs.test.data.sha256()?,
         source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
-}
-
-/// Reads the source model, if there is one, and sorts out what is imported and at which rate each
-/// layer trains.
-fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let data = &inputs.train.data;
-    let spec = setup::spec(experiment, data.shape(), data.classes())?;
-    let mut weights = Weights::new();
-    let mut receipt = None;
-    if let Some(path) = &experiment.source_model {
-        let source: SourceModel = source::read(path)?;
-        let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
-        for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values.into());
-        }
-        receipt = Some(imported);
-    }
-    let rates = setup::rates(experiment, &spec, receipt.as_ref())?;
-    let outline = Outline {
-        spec,
-        rates,
-        receipt,
-    };
-    Ok((outline, weights))
 }
 
 fn write_files(

@@ -56,7 +56,7 @@ impl Predictor {
         let (tensors, _) = import::import(&model, &spec, &every_layer)?;
         let weights: Weights = tensors
             .into_iter()
-            .map(|tensor| ((tensor.layer, tensor.role), tensor.values.into()))
+            .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
             .collect();
         let device = backend::device(backend, experiment.dtype)?;
         Ok(Self {

@@ -91,8 +91,8 @@ mod tests {
 
     use super::*;
     use crate::config::experiment::{
-        Algorithm, Architecture, Body, Class, Course, Initializer, LayerRule, Model, Rule,
-        Schedule, Which,
+        Algorithm, Architecture, Body, Class, Course, DropoutScaling, InitialDraws, Initializer,
+        LayerRule, Model, PoolingSize, Rule, Schedule, Which,
     };
 
     fn vgg() -> Result<NetworkSpec> {
@@ -108,6 +108,10 @@ mod tests {
             classes: None,
             initializer: Initializer::Kaiming,
             bias_initializer: Initializer::Constant { value: 0.0 },
+            initial_draws: InitialDraws::ByName,
+            initial_weights: None,
+            pooling: PoolingSize::Floor,
+            dropout_scaling: DropoutScaling::Training,
         };
         NetworkSpec::resolve(&model, [3, 32, 32], 2)
     }

@@ -85,6 +85,7 @@ mod tests {
     use burn::tensor::{DType, Device, TensorCreationOptions, TensorData};
 
     use super::*;
+    use crate::neon_figures::{Figures, deviation};
 
     #[test]
     fn chance_on_two_classes_costs_ln_2_and_twice_that_in_binary_form() {
@@ -155,5 +156,37 @@ mod tests {
         let confidences = confidences(&[1000.0, -1000.0], 2);
         assert_eq!(confidences, [1.0, 0.0]);
         assert!((reported(LossName::CrossEntropy, &confidences, &[1]) - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn costs_and_shortcut_gradients_are_neons() {
+        let figures = Figures::read("ops.safetensors");
+        for (case, name) in [
+            ("cem_softmax2", LossName::CrossEntropy),
+            ("cem_softmax3", LossName::CrossEntropy),
+            ("ceb_softmax2", LossName::BinaryCrossEntropy),
+            ("ceb_softmax3", LossName::BinaryCrossEntropy),
+        ] {
+            for (precision, tolerance) in [("f32", 1e-6), ("f64", 1e-12)] {
+                let figure = |what: &str| figures.get(&format!("{precision}/{case}/{what}"));
+                let logits = figure("logits").transposed().to_f64();
+                let labels = figure("labels").values.to_f64();
+                let loss = Loss {
+                    name,
+                    gradient: Gradient::Shortcut,
+                };
+                let mut costs = Vec::new();
+                let mut gradients = Vec::new();
+                for (logits, &label) in logits.chunks(logits.len() / labels.len()).zip(&labels) {
+                    let confidences = confidences(logits, logits.len());
+                    costs.push(reported(name, &confidences, &[label as u32]));
+                    gradients.extend(descent(&loss, logits, label as i64).1);
+                }
+                let costs = deviation(&costs, &figure("cost_per_sample").transposed());
+                assert!(costs <= tolerance, "{precision} {case}: cost {costs}");
+                let gradients = deviation(&gradients, &figure("dlogits").transposed());
+                assert!(gradients <= tolerance, "{precision} {case}: {gradients}");
+            }
+        }
     }
 }

@@ -5,5 +5,6 @@ mod common;
 mod malformed;
 mod neon;
 mod optimizers;
+mod parity;
 mod regimes;
 mod resume;

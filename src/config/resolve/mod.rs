@@ -4,6 +4,7 @@
 //! key and [`Layers`] finds the place. All errors are collected, not only the first.
 
 mod checks;
+mod initializer;
 mod layers;
 mod model;
 mod optimizer;
@@ -33,13 +34,22 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     }
     let epochs = checks.at_least(1, "epochs", file.epochs.unwrap_or(10));
     let schedule = schedule::schedule(&mut checks, "schedule", file.schedule, epochs);
+    let key_of_seeds = if file.seeds.is_some() {
+        "seeds"
+    } else {
+        "seed"
+    };
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype: word(file.dtype, Dtype::F32),
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs,
-        batch_size: checks.at_least(1, "batch_size", file.batch_size.unwrap_or(32)),
+        batch_size: checks.at_least(
+            1,
+            "batch_size",
+            file.batch_size.unwrap_or(if neon { 128 } else { 32 }),
+        ),
         source_model: checks.path("source_model", file.source_model),
         save_path: checks.path("save_path", file.save_path),
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
@@ -73,6 +83,9 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             batches: file.record.batches.unwrap_or(false),
         },
     };
+    if experiment.model.initial_draws == InitialDraws::Neon {
+        seeds_of_neon(&mut checks, key_of_seeds, &experiment.seeds);
+    }
     checks.pass(experiment)
 }
 
@@ -122,6 +135,16 @@ fn seeds(checks: &mut Checks, seed: Option<u64>, seeds: Option<Seeds>) -> Vec<u6
         checks.refuse("seed", problem, format!("the largest is {LARGEST_SEED}"));
     }
     list
+}
+
+/// The generator that neon draws initial weights with takes seeds of 32 bits.
+fn seeds_of_neon(checks: &mut Checks, key: &str, seeds: &[u64]) {
+    const LARGEST: u64 = u32::MAX as u64;
+    if let Some(large) = seeds.iter().find(|seed| **seed > LARGEST) {
+        let problem = format!("the seed {large} is too large to draw weights as neon does");
+        let help = format!("the largest is {LARGEST}; or give `model.initial_draws = \"by_name\"`");
+        checks.refuse(key, problem, help);
+    }
 }
 
 fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {

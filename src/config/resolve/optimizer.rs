@@ -1,7 +1,7 @@
 //! Resolves `[optimizer]` and the entries of `[[optimizer.layer]]`.
 //!
-//! It checks what can be known without the model. Whether an entry matches a layer is
-//! [`crate::config`]'s `rules` to say, once the layers are known.
+//! It checks what can be known without the model. Whether an entry matches a layer is for
+//! [`Optimizer::entries_of`] to say, once the layers are known.
 
 use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 use super::schedule;
@@ -133,7 +133,12 @@ fn rule(checks: &mut Checks, keys: &Keys) -> Rule {
         ),
         algorithm,
     };
-    let plain = match algorithm {
+    refuse_what_neon_ignores(checks, keys, &rule);
+    rule
+}
+
+fn refuse_what_neon_ignores(checks: &mut Checks, keys: &Keys, rule: &Rule) {
+    let plain = match rule.algorithm {
         Algorithm::Sgd => true,
         Algorithm::Momentum { momentum, .. } => momentum == 0.0,
         _ => false,
@@ -144,16 +149,17 @@ fn rule(checks: &mut Checks, keys: &Keys) -> Rule {
                     `compatibility` is not given";
         checks.refuse(&keys.path("clip_parameters"), problem, help);
     }
-    rule
 }
 
 /// The algorithm with the numbers that only it, or a few, have.
+#[rustfmt::skip] // A line an algorithm.
 fn algorithm(
     checks: &mut Checks,
     keys: &Keys,
     table: &RuleTable,
     name: AlgorithmName,
 ) -> Algorithm {
+    use AlgorithmName as Name;
     let neon = checks.compatibility.is_neon();
     let defaults = defaults(name);
     let mut number =
@@ -163,52 +169,29 @@ fn algorithm(
     let beta1 = number(BELOW_ONE, "beta1", table.beta1, 0.9);
     let beta2 = number(BELOW_ONE, "beta2", table.beta2, defaults.beta2);
     let epsilon = number(POSITIVE, "epsilon", table.epsilon, defaults.epsilon);
+    let epsilon_hat = table.epsilon_hat.unwrap_or(neon);
     let (scales, counts) = match neon {
         true => (NormScales::Update, BiasCorrection::Epoch),
         false => (NormScales::Gradient, BiasCorrection::Step),
     };
     let clip_norm_scales = word(table.clip_norm_scales, scales);
+    let bias_correction = word(table.bias_correction, counts);
     let nesterov = table.nesterov.unwrap_or(false);
-    if name == AlgorithmName::Momentum && nesterov && momentum == 0.0 {
+    if name == Name::Momentum && nesterov && momentum == 0.0 {
         let problem = "`nesterov` looks ahead along the momentum, which is 0";
         let help = "remove it, or give a `momentum` greater than 0";
         checks.refuse(&keys.path("nesterov"), problem, help);
     }
     match name {
-        AlgorithmName::Momentum => Algorithm::Momentum { momentum, nesterov },
-        AlgorithmName::Sgd => Algorithm::Sgd,
-        AlgorithmName::Rmsprop => Algorithm::Rmsprop {
-            decay_rate,
-            epsilon,
-            clip_norm_scales,
-        },
-        AlgorithmName::Adagrad => Algorithm::Adagrad {
-            epsilon,
-            clip_norm_scales,
-        },
-        AlgorithmName::Adadelta => Algorithm::Adadelta {
-            decay_rate,
-            epsilon,
-        },
-        AlgorithmName::Adam => Algorithm::Adam {
-            beta1,
-            beta2,
-            epsilon,
-            epsilon_hat: table.epsilon_hat.unwrap_or(neon),
-            clip_norm_scales,
-        },
-        AlgorithmName::Adamw => Algorithm::Adamw {
-            beta1,
-            beta2,
-            epsilon,
-        },
-        AlgorithmName::ShiftAdaMax => Algorithm::ShiftAdaMax {
-            beta1,
-            beta2,
-            epsilon,
-            bias_correction: word(table.bias_correction, counts),
-        },
-        AlgorithmName::Lion => Algorithm::Lion { beta1, beta2 },
+        Name::Momentum => Algorithm::Momentum { momentum, nesterov },
+        Name::Sgd => Algorithm::Sgd,
+        Name::Rmsprop => Algorithm::Rmsprop { decay_rate, epsilon, clip_norm_scales },
+        Name::Adagrad => Algorithm::Adagrad { epsilon, clip_norm_scales },
+        Name::Adadelta => Algorithm::Adadelta { decay_rate, epsilon },
+        Name::Adam => Algorithm::Adam { beta1, beta2, epsilon, epsilon_hat, clip_norm_scales },
+        Name::Adamw => Algorithm::Adamw { beta1, beta2, epsilon },
+        Name::ShiftAdaMax => Algorithm::ShiftAdaMax { beta1, beta2, epsilon, bias_correction },
+        Name::Lion => Algorithm::Lion { beta1, beta2 },
     }
 }
 

@@ -56,6 +56,9 @@ classifier = "classifier"
 dropout = 0.5
 initializer = { name = "xavier_local" }
 bias_initializer = { name = "constant", value = 0.0 }
+initial_draws = "by_name"
+pooling = "floor"
+dropout_scaling = "training"
 
 [loss]
 name = "cross_entropy"
@@ -132,8 +135,12 @@ head = []
 classifier = "cls"
 classes = 5
 dropout = 0
-initializer = { name = "uniform", low = -0.05, high = 0.05 }
-bias_initializer = { name = "constant", value = 0.1 }
+initializer = { name = "gaussian", mean = 0.25, deviation = 0.05 }
+bias_initializer = { name = "neon_xavier", local = false }
+initial_draws = "neon"
+initial_weights = "models/initial.p"
+pooling = "ceil"
+dropout_scaling = "inference"
 
 [optimizer]
 algorithm = "adamw"

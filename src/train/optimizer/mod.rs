@@ -65,7 +65,8 @@ impl Optimizer for Update {
         memory: Option<Memory<D>>,
     ) -> (Tensor<D>, Option<Memory<D>>) {
         let memory = memory.unwrap_or_default();
-        let (weights, memory) = self.algorithm_step(rate, weights, gradient, memory);
+        let (weights, gradient) = self.decayed(rate, weights, gradient);
+        let (weights, memory) = self.moved(rate, weights, gradient, memory);
         let weights = match self.clip_parameters {
             0.0 => weights,
             limit => weights.clamp(-limit, limit),
@@ -83,81 +84,53 @@ impl Optimizer for Update {
 }
 
 impl Update {
-    fn algorithm_step<const D: usize>(
+    /// Weights and gradient with weight decay: in the gradient, or in the weights where the
+    /// algorithm's paper has it there.
+    fn decayed<const D: usize>(
+        &self,
+        rate: f64,
+        weights: Tensor<D>,
+        gradient: Tensor<D>,
+    ) -> (Tensor<D>, Tensor<D>) {
+        match (self.weight_decay, self.algorithm) {
+            (0.0, _) => (weights, gradient),
+            (decay, Algorithm::Adamw { .. } | Algorithm::Lion { .. }) => {
+                (weights.mul_scalar(1.0 - rate * decay), gradient)
+            }
+            (decay, _) => {
+                let gradient = gradient + weights.clone().mul_scalar(decay);
+                (weights, gradient)
+            }
+        }
+    }
+
+    #[rustfmt::skip] // A line an algorithm.
+    fn moved<const D: usize>(
         &self,
         rate: f64,
         weights: Tensor<D>,
         gradient: Tensor<D>,
         memory: Memory<D>,
     ) -> (Tensor<D>, Memory<D>) {
-        let decoupled = matches!(
-            self.algorithm,
-            Algorithm::Adamw { .. } | Algorithm::Lion { .. }
-        );
-        let (weights, gradient) = match self.weight_decay {
-            0.0 => (weights, gradient),
-            decay if decoupled => (weights.mul_scalar(1.0 - rate * decay), gradient),
-            decay => {
-                let gradient = gradient + weights.clone().mul_scalar(decay);
-                (weights, gradient)
-            }
-        };
+        use Algorithm::*;
+        let (w, g, m) = (weights, gradient, memory);
         match self.algorithm {
-            Algorithm::Sgd => (weights + gradient.mul_scalar(-rate), memory),
-            Algorithm::Momentum { momentum, nesterov } => {
-                momentum::step(rate, weights, gradient, memory, momentum, nesterov)
+            Sgd => (w + g.mul_scalar(-rate), m),
+            Momentum { momentum, nesterov } => momentum::step(rate, w, g, m, momentum, nesterov),
+            Rmsprop { decay_rate, epsilon, .. } => rmsprop::step(rate, w, g, m, decay_rate, epsilon),
+            Adagrad { epsilon, .. } => adagrad::step(rate, w, g, m, epsilon),
+            Adadelta { decay_rate, epsilon } => adadelta::step(rate, w, g, m, decay_rate, epsilon),
+            Adam { beta1, beta2, epsilon, epsilon_hat, .. } => {
+                adam::step(rate, w, g, m, [beta1, beta2], epsilon, epsilon_hat)
             }
-            Algorithm::Rmsprop {
-                decay_rate,
-                epsilon,
-                ..
-            } => rmsprop::step(rate, weights, gradient, memory, decay_rate, epsilon),
-            Algorithm::Adagrad { epsilon, .. } => {
-                adagrad::step(rate, weights, gradient, memory, epsilon)
+            Adamw { beta1, beta2, epsilon } => {
+                adam::step(rate, w, g, m, [beta1, beta2], epsilon, false)
             }
-            Algorithm::Adadelta {
-                decay_rate,
-                epsilon,
-            } => adadelta::step(rate, weights, gradient, memory, decay_rate, epsilon),
-            Algorithm::Adam {
-                beta1,
-                beta2,
-                epsilon,
-                epsilon_hat,
-                ..
-            } => {
-                let betas = [beta1, beta2];
-                adam::step(rate, weights, gradient, memory, betas, epsilon, epsilon_hat)
-            }
-            Algorithm::Adamw {
-                beta1,
-                beta2,
-                epsilon,
-            } => {
-                let betas = [beta1, beta2];
-                adam::step(rate, weights, gradient, memory, betas, epsilon, false)
-            }
-            Algorithm::ShiftAdaMax {
-                beta1,
-                beta2,
-                epsilon,
-                bias_correction,
-            } => {
-                let betas = [beta1, beta2];
+            ShiftAdaMax { beta1, beta2, epsilon, bias_correction } => {
                 let is_corrected = bias_correction == BiasCorrection::Epoch;
-                shift_ada_max::step(
-                    rate,
-                    weights,
-                    gradient,
-                    memory,
-                    betas,
-                    epsilon,
-                    is_corrected,
-                )
+                shift_ada_max::step(rate, w, g, m, [beta1, beta2], epsilon, is_corrected)
             }
-            Algorithm::Lion { beta1, beta2 } => {
-                lion::step(rate, weights, gradient, memory, [beta1, beta2])
-            }
+            Lion { beta1, beta2 } => lion::step(rate, w, g, m, [beta1, beta2]),
         }
     }
 }
