@@ -339,8 +339,8 @@ pub struct Source {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Evaluate the test file after each epoch too, not only once at the end.
-    pub each_epoch: bool,
+    /// Epochs between evaluations of the test file during training; 0: only at the end.
+    pub every: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

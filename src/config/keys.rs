@@ -69,7 +69,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("schedule.every", "10"),
     ("schedule.factor", "0.1"),
     ("source.require", r#"["conv*"]"#),
-    ("evaluation.each_epoch", "true"),
+    ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
 ];
 

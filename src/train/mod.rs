@@ -146,15 +146,15 @@ impl<'a> Trainer<'a> {
         checkpoint::write(path, &weights, &optimizer, &self.progress, identity)
     }
 
-    /// Trains until all epochs are done or the observer stops it. With `test`, evaluates that file
-    /// after each epoch.
+    /// Trains until all epochs are done or the observer stops it. Evaluates `test` after every so
+    /// many epochs as the experiment says.
     ///
     /// # Errors
     /// Reading fails, the cost is no longer a number, or the observer cannot keep a checkpoint.
     pub fn train(
         &mut self,
         train: &Split,
-        test: Option<&Split>,
+        test: &Split,
         observer: &mut dyn Observer,
     ) -> Result<End> {
         while self.progress.epoch < self.experiment.epochs {
@@ -162,7 +162,9 @@ impl<'a> Trainer<'a> {
                 observer.checkpoint(self)?;
                 return Ok(End::Stopped);
             }
-            let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
+            let done = self.progress.epoch + 1;
+            let is_due = done.is_multiple_of(self.experiment.evaluation.every);
+            let evaluation = is_due.then(|| self.evaluate(test)).transpose()?;
             self.close_epoch(train.data.len(), evaluation);
             if let Some(row) = self.progress.rows.last() {
                 observer.epoch(row);
