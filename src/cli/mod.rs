@@ -25,6 +25,7 @@ use crate::error::{At, Result};
 /// A declarative experiment runner for transfer learning.
 #[derive(Debug, Parser)]
 #[command(name = "graft", version, about, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 #[command(
     after_help = "Start with:\n  graft run experiments        train all regimes\n  graft compare                see what came of it"
 )]

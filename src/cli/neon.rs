@@ -83,11 +83,9 @@ impl Args for Options {
 impl FromArgMatches for Options {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = OPTIONS.iter().filter_map(|option| match option.takes {
-            Takes::Nothing => {
-                (matches.get_count(option.long) > 0).then(|| Given::new(option, None))
-            }
+            Takes::Nothing => (matches.get_flag(option.long)).then(|| Given::new(option, None)),
             Takes::One(_) | Takes::Optional(..) => {
-                let value: &String = matches.get_one(option.long)?;
+                let value = matches.get_one::<String>(option.long)?.as_str();
                 Some(Given::new(
                     option,
                     Some(value).filter(|value| !value.is_empty()),
@@ -106,6 +104,7 @@ impl FromArgMatches for Options {
 fn argument(option: &'static NeonOption) -> Arg {
     let argument = Arg::new(option.long)
         .long(option.long)
+        .overrides_with(option.long)
         .visible_aliases(option.alias)
         .help(option.help);
     let argument = match option.short {
@@ -113,13 +112,12 @@ fn argument(option: &'static NeonOption) -> Arg {
         None => argument,
     };
     let argument = match option.takes {
-        Takes::Nothing => argument.action(ArgAction::Count),
-        Takes::One(what) => argument.value_name(what).overrides_with(option.long),
+        Takes::Nothing => argument.action(ArgAction::SetTrue),
+        Takes::One(what) => argument.value_name(what),
         Takes::Optional(what, missing) => argument
             .value_name(what)
             .num_args(0..=1)
-            .default_missing_value(missing)
-            .overrides_with(option.long),
+            .default_missing_value(missing),
     };
     // The few that one needs stand among graft's own.
     match option.meaning {

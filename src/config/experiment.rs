@@ -42,6 +42,7 @@ pub struct Experiment {
     pub source: Source,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
+    pub record: Record,
 }
 
 impl Experiment {
@@ -347,4 +348,11 @@ pub struct Evaluation {
 pub struct Checkpoint {
     /// Epochs between checkpoints; 0: only when interrupted.
     pub every: usize,
+}
+
+/// What the record keeps beyond what every record has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// `batches.csv`: the cost of every minibatch.
+    pub batches: bool,
 }

@@ -41,6 +41,7 @@ pub struct File {
     pub source: SourceTable,
     pub evaluation: EvaluationTable,
     pub checkpoint: CheckpointTable,
+    pub record: RecordTable,
 }
 
 /// Whose behaviour the keys that are not given stand for. A matter of defaults alone: the resolved
@@ -224,6 +225,12 @@ pub struct EvaluationTable {
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointTable {
     pub every: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordTable {
+    pub batches: Option<bool>,
 }
 
 /// One of a few words. figment would also take the number of a variant for an enum.

@@ -71,6 +71,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("source.require", r#"["conv*"]"#),
     ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
+    ("record.batches", "true"),
 ];
 
 /// What a table means where its keys are not fixed, or are not keys of a table only.

@@ -19,6 +19,8 @@ pub const RECORD: &str = "record.json";
 pub const EXPERIMENT: &str = "experiment.toml";
 /// A row an epoch.
 pub const METRICS: &str = "metrics.csv";
+/// A row a minibatch; only where the experiment asks for it.
+pub const BATCHES: &str = "batches.csv";
 /// A row a test sample.
 pub const OUTPUTS: &str = "outputs.csv";
 /// The same in the course's format.
@@ -33,7 +35,7 @@ pub const LOG: &str = "log.txt";
 /// Files that every record has, besides [`RECORD`].
 pub(super) const REQUIRED: [&str; 5] = [EXPERIMENT, METRICS, OUTPUTS, INFERENCE, MODEL];
 /// Files that some have.
-pub(super) const OPTIONAL: [&str; 2] = [RECEIPT, LOG];
+pub(super) const OPTIONAL: [&str; 3] = [BATCHES, RECEIPT, LOG];
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,10 +1,12 @@
-//! The tables of a record: `metrics.csv`, a row an epoch, and `outputs.csv`, a row a test sample.
+//! The tables of a record: `metrics.csv`, a row an epoch; `batches.csv`, a row a minibatch;
+//! `outputs.csv`, a row a test sample.
 //!
 //! Numbers are written with the fewest digits that read back as the same bits.
 
 use std::fs::File;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{At, Error, Result};
@@ -56,6 +58,20 @@ pub struct GroupRate {
     pub learning_rate: f64,
 }
 
+/// One minibatch of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchRow {
+    /// Counted from 1, as the batch is within its epoch.
+    pub epoch: usize,
+    pub batch: usize,
+    /// Samples in it.
+    pub samples: usize,
+    /// Mean cost a sample, before the update.
+    pub cost: f64,
+    /// Base learning rate of the step.
+    pub learning_rate: f64,
+}
+
 /// One test sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputRow {
@@ -73,23 +89,28 @@ pub struct OutputRow {
 ///
 /// Errors: the file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[MetricsRow]) -> Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(from_csv).at(path.display())?;
-    }
-    finish(path, writer)
+    write_rows(path, rows)
 }
 
 /// Reads `metrics.csv`.
 ///
 /// Errors: the file cannot be read, or a row does not hold what it should; the line is named.
 pub fn read_metrics(path: &Path) -> Result<Vec<MetricsRow>> {
-    let file = File::open(path).at(path.display())?;
-    csv::Reader::from_reader(file)
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(from_csv)
-        .at(path.display())
+    read_rows(path)
+}
+
+/// Writes `batches.csv` whole.
+///
+/// Errors: the file cannot be written.
+pub fn write_batches(path: &Path, rows: &[BatchRow]) -> Result<()> {
+    write_rows(path, rows)
+}
+
+/// Reads `batches.csv`.
+///
+/// Errors: as [`read_metrics`].
+pub fn read_batches(path: &Path) -> Result<Vec<BatchRow>> {
+    read_rows(path)
 }
 
 /// Writes `outputs.csv`: `index,label,predicted,confidence_0,confidence_1,…`.
@@ -177,6 +198,23 @@ fn fields(row: &OutputRow) -> Vec<String> {
     integers.into_iter().chain(confidences).collect()
 }
 
+fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(from_csv).at(path.display())?;
+    }
+    finish(path, writer)
+}
+
+fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let file = File::open(path).at(path.display())?;
+    csv::Reader::from_reader(file)
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .map_err(from_csv)
+        .at(path.display())
+}
+
 /// Writes what `writer` has collected to `path`.
 fn finish(path: &Path, writer: csv::Writer<Vec<u8>>) -> Result<()> {
     let content = writer
@@ -252,6 +290,27 @@ mod tests {
             fs::read_to_string(&path).unwrap(),
             "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second\n\
              1,0.5,,,0.001,imported=1e-6 default=0.001,12.345678901234567,1e-9\n"
+        );
+    }
+
+    #[test]
+    fn batches_read_back_bit_for_bit_and_are_one_plain_line_each() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("batches.csv");
+        let row = |batch, cost| BatchRow {
+            epoch: 1,
+            batch,
+            samples: 16,
+            cost,
+            learning_rate: 0.1,
+        };
+        let rows = [row(1, 0.1 + 0.2), row(2, 1e-300)];
+        write_batches(&path, &rows).unwrap();
+        assert_eq!(read_batches(&path).unwrap(), rows);
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "epoch,batch,samples,cost,learning_rate\n\
+             1,1,16,0.30000000000000004,0.1\n1,2,16,1e-300,0.1\n"
         );
     }
 

@@ -235,6 +235,9 @@ fn write_files(
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
+    if run.experiment.record.batches {
+        rows::write_batches(&writer.path(record::BATCHES), trainer.batches())?;
+    }
     rows::write_outputs(&writer.path(record::OUTPUTS), &outputs)?;
     files::write_atomically(
         &writer.path(record::INFERENCE),

@@ -26,7 +26,7 @@ use crate::model::layer::Draw;
 use crate::model::network::{self, NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
 use crate::random::Stream;
-use crate::results::rows::{GroupRate, MetricsRow};
+use crate::results::rows::{BatchRow, GroupRate, MetricsRow};
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
 use groups::LayerRate;
@@ -73,6 +73,8 @@ pub struct Progress {
     pub seconds: f64,
     /// A row a finished epoch.
     pub rows: Vec<MetricsRow>,
+    /// A row a minibatch, if the record is to have them.
+    pub batches: Vec<BatchRow>,
 }
 
 /// A model in training.
@@ -211,6 +213,11 @@ impl<'a> Trainer<'a> {
         &self.progress.rows
     }
 
+    /// A row a minibatch so far, if the record is to have them.
+    pub fn batches(&self) -> &[BatchRow] {
+        &self.progress.batches
+    }
+
     fn train_epoch(&mut self, train: &Split, observer: &mut dyn Observer) -> Result<End> {
         let batch_size = self.experiment.batch_size;
         let order = self.order(train.data.len());
@@ -231,6 +238,9 @@ impl<'a> Trainer<'a> {
             self.progress.batch += 1;
             self.progress.samples += size;
             self.progress.cost += cost;
+            if self.experiment.record.batches {
+                self.record_batch(size, cost / size as f64, steps);
+            }
             self.progress.seconds = before + started.elapsed().as_secs_f64();
             observer.batch(
                 self.progress.epoch,
@@ -313,6 +323,19 @@ impl<'a> Trainer<'a> {
             ..
         } = self.experiment;
         optimizer.learning_rate * schedule::factor(*schedule, epoch, step, steps, *epochs)
+    }
+
+    /// Keeps the row of the batch that has just been counted.
+    fn record_batch(&mut self, samples: usize, cost: f64, steps: usize) {
+        let Progress { epoch, batch, .. } = self.progress;
+        let learning_rate = self.rate(epoch, batch - 1, steps);
+        self.progress.batches.push(BatchRow {
+            epoch: epoch + 1,
+            batch,
+            samples,
+            cost,
+            learning_rate,
+        });
     }
 
     fn close_epoch(&mut self, samples: usize, evaluation: Option<Evaluation>) {

@@ -4,5 +4,6 @@ mod commands;
 mod common;
 mod malformed;
 mod neon;
+mod neon_command;
 mod regimes;
 mod resume;

@@ -135,9 +135,9 @@ pub const OPTIONS: &[NeonOption] = &[
         "deterministic",
         None,
         Takes::Nothing,
-        Meaning::Nothing(ALWAYS_DETERMINISTIC),
+        Meaning::Nothing(NO_CHOICE),
     )
-    .help("Nothing: graft has no other kernels to choose"),
+    .help("Nothing: CPU runs repeat exactly anyway; on a GPU Burn chooses"),
     refused("output_file", Some('o'), FILE, NO_METRICS_FILE),
     refused(
         "rounding",
@@ -161,8 +161,8 @@ const DIRECTORY: Takes = Takes::One("DIR");
 const DTYPES: &[&str] = &["f32", "f64", "f16", "bf16"];
 
 const ONE_GPU: &str = "it goes with neon's mgpu only; graft trains a run on one device";
-const ALWAYS_DETERMINISTIC: &str =
-    "graft has no faster, less exact kernels that it could leave out";
+const NO_CHOICE: &str =
+    "a run on the CPU repeats exactly anyway, and on a GPU Burn chooses the kernels";
 
 const NO_METRICS_FILE: Meaning = Meaning::Refused(
     "graft writes no HDF5 file of metrics",

@@ -101,8 +101,8 @@ fn options_that_do_nothing_are_accepted_and_say_so() {
     for (line, note) in [
         (
             "--deterministic",
-            "`--deterministic`: does nothing: graft has no faster, less exact kernels that it \
-             could leave out",
+            "`--deterministic`: does nothing: a run on the CPU repeats exactly anyway, and on a GPU \
+             Burn chooses the kernels",
         ),
         (
             "-m 4",
@@ -165,7 +165,7 @@ fn what_graft_refuses_has_a_reason_and_graft_s_way() {
         ),
         (
             "-d f8",
-            "it must be f32, f64, f16 or bf16, not `f8`\n  help: did you mean `f64`?",
+            "it must be f32, f64, f16 or bf16, not `f8`\n  help: for example `--datatype f32`",
         ),
         (
             "-e x",
@@ -308,8 +308,8 @@ architecture = "vgg16"                 # assumed
 head         = [4096, 4096]            # assumed
 head_names   = ["fc6_new", "fc7_new"]  # assumed
 classifier   = "cls_imdb_wiki_face"    # assumed
-classes      = 2                       # assumed
 dropout      = 0.5                     # assumed
+classes      = 2                       # assumed
 
 [loss]
 name = "binary_cross_entropy"  # assumed

@@ -7,7 +7,7 @@ use super::options::Meaning;
 use super::words::Given;
 use crate::config::diagnosis::{all_or, either};
 use crate::config::experiment::Backend;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pattern;
 
 /// What a command's options come to.
@@ -175,11 +175,12 @@ fn one_of(given: &Given, words: &[&str]) -> Result<Plain> {
         return Ok(Plain::Text(given.value.clone()));
     }
     let list = either(words.iter().map(|word| (*word).to_owned()));
-    let error: Error = given.error(format!("it must be {list}, not `{}`", given.value));
+    let error = given.error(format!("it must be {list}, not `{}`", given.value));
+    let example = words.first().copied().unwrap_or_default();
     Err(
         match pattern::closest(&given.value, words.iter().copied()) {
             Some(word) => error.help(format!("did you mean `{word}`?")),
-            None => error,
+            None => error.help(format!("for example `--{} {example}`", given.option.long)),
         },
     )
 }

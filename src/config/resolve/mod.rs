@@ -76,6 +76,9 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),
         },
+        record: Record {
+            batches: file.record.batches.unwrap_or(false),
+        },
     };
     checks.pass(experiment)
 }

@@ -174,7 +174,7 @@ fn a_list_with_an_odd_entry() {
 fn a_number_where_a_flag_should_be() {
     assert_eq!(
         message("data = { builtin = \"smiles\", shuffle = 1 }\nmodel.architecture = \"vgg16\"\n"),
-        r#"a.toml:1:41: `data.shuffle` must be true or false, not 1
+        r#"a.toml:1:40: `data.shuffle` must be true or false, not 1
     |
   1 | data = { builtin = "smiles", shuffle = 1 }
     |                                        ^

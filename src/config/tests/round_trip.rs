@@ -27,6 +27,7 @@ fn every_default_is_written_out() {
         assert_round_trip(LEAST),
         r#"name = "a"
 backend = "cpu"
+dtype = "f32"
 seeds = [42]
 epochs = 10
 batch_size = 32
@@ -75,6 +76,9 @@ every = 0
 
 [checkpoint]
 every = 1
+
+[record]
+batches = false
 "#
     );
 }
@@ -112,6 +116,7 @@ schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]
 evaluation.every = 3
 checkpoint.every = 5
+record.batches = true
 
 [model]
 architecture = "vgg11"
