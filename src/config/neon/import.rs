@@ -203,3 +203,6 @@ fn lines(translation: &Translation) -> Vec<Line> {
     });
     lines
 }
+
+#[cfg(test)]
+mod tests;

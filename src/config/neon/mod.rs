@@ -12,8 +12,6 @@
 mod import;
 pub mod options;
 mod shell;
-#[cfg(test)]
-mod tests;
 mod translate;
 mod words;
 

@@ -230,7 +230,7 @@ const fn refused(
     takes: Takes,
     reason: Meaning,
 ) -> NeonOption {
-    option(long, short, takes, reason)
+    option(long, short, takes, reason).help("graft refuses it")
 }
 
 /// The option of this long name, or of an unambiguous beginning of it, as `argparse` has it.

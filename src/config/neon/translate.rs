@@ -184,3 +184,6 @@ fn one_of(given: &Given, words: &[&str]) -> Result<Plain> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

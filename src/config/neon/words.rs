@@ -254,10 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn neons_one_long_name_with_a_single_dash_is_understood() {
+    fn neons_one_long_name_with_a_single_dash_and_names_with_hyphens_are_understood() {
         let two = [("eval_freq", "2".to_owned())];
         assert_eq!(parsed("-eval 2"), two);
         assert_eq!(parsed("-eval=2"), two);
+        let eight = [("batch_size", "8".to_owned())];
+        assert_eq!(parsed("--batch-size 8"), eight);
     }
 
     #[test]
