@@ -1,12 +1,10 @@
-//! The tables of a record: `metrics.csv`, a row an epoch; `batches.csv`, a row a minibatch;
-//! `outputs.csv`, a row a test sample.
+//! The tables of a record: `metrics.csv`, a row an epoch, and `outputs.csv`, a row a test sample.
 //!
 //! Numbers are written with the fewest digits that read back as the same bits.
 
 use std::fs::File;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{At, Error, Result};
@@ -58,20 +56,6 @@ pub struct GroupRate {
     pub learning_rate: f64,
 }
 
-/// One minibatch of training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BatchRow {
-    /// Counted from 1, as the batch is within its epoch.
-    pub epoch: usize,
-    pub batch: usize,
-    /// Samples in it.
-    pub samples: usize,
-    /// Mean cost a sample, before the update.
-    pub cost: f64,
-    /// Base learning rate of the step.
-    pub learning_rate: f64,
-}
-
 /// One test sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputRow {
@@ -82,35 +66,30 @@ pub struct OutputRow {
     /// The class with the greatest confidence.
     pub predicted: usize,
     /// One a class, in class order.
-    pub confidences: Vec<f32>,
+    pub confidences: Vec<f64>,
 }
 
 /// Writes `metrics.csv` whole, so that each epoch is kept the moment it is over.
 ///
 /// Errors: the file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[MetricsRow]) -> Result<()> {
-    write_rows(path, rows)
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(from_csv).at(path.display())?;
+    }
+    finish(path, writer)
 }
 
 /// Reads `metrics.csv`.
 ///
 /// Errors: the file cannot be read, or a row does not hold what it should; the line is named.
 pub fn read_metrics(path: &Path) -> Result<Vec<MetricsRow>> {
-    read_rows(path)
-}
-
-/// Writes `batches.csv` whole.
-///
-/// Errors: the file cannot be written.
-pub fn write_batches(path: &Path, rows: &[BatchRow]) -> Result<()> {
-    write_rows(path, rows)
-}
-
-/// Reads `batches.csv`.
-///
-/// Errors: as [`read_metrics`].
-pub fn read_batches(path: &Path) -> Result<Vec<BatchRow>> {
-    read_rows(path)
+    let file = File::open(path).at(path.display())?;
+    csv::Reader::from_reader(file)
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .map_err(from_csv)
+        .at(path.display())
 }
 
 /// Writes `outputs.csv`: `index,label,predicted,confidence_0,confidence_1,…`.
@@ -198,23 +177,6 @@ fn fields(row: &OutputRow) -> Vec<String> {
     integers.into_iter().chain(confidences).collect()
 }
 
-fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(from_csv).at(path.display())?;
-    }
-    finish(path, writer)
-}
-
-fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let file = File::open(path).at(path.display())?;
-    csv::Reader::from_reader(file)
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(from_csv)
-        .at(path.display())
-}
-
 /// Writes what `writer` has collected to `path`.
 fn finish(path: &Path, writer: csv::Writer<Vec<u8>>) -> Result<()> {
     let content = writer
@@ -294,27 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn batches_read_back_bit_for_bit_and_are_one_plain_line_each() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("batches.csv");
-        let row = |batch, cost| BatchRow {
-            epoch: 1,
-            batch,
-            samples: 16,
-            cost,
-            learning_rate: 0.1,
-        };
-        let rows = [row(1, 0.1 + 0.2), row(2, 1e-300)];
-        write_batches(&path, &rows).unwrap();
-        assert_eq!(read_batches(&path).unwrap(), rows);
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "epoch,batch,samples,cost,learning_rate\n\
-             1,1,16,0.30000000000000004,0.1\n1,2,16,1e-300,0.1\n"
-        );
-    }
-
-    #[test]
     fn a_cost_that_is_not_a_number_is_kept_as_such() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.csv");
@@ -327,7 +268,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("outputs.csv");
         let bits = [0x3f5aec50, 0x3e144ebd, 0x38ac23b7, 0x00000001, 0x7f7fffff];
-        let confidences: Vec<f32> = bits.map(f32::from_bits).to_vec();
+        let confidences: Vec<f64> = bits.map(|bits| f32::from_bits(bits).into()).to_vec();
         let row = |index| OutputRow {
             index,
             label: 1,
@@ -339,7 +280,8 @@ mod tests {
         assert_eq!(read_outputs(&path).unwrap(), rows);
         assert!(fs::read_to_string(&path).unwrap().starts_with(
             "index,label,predicted,confidence_0,confidence_1,confidence_2,confidence_3,confidence_4\n\
-             0,1,4,0.85516834,0.14483161,8.2082515e-5,1e-45,3.4028235e38\n"
+             0,1,4,0.855168342590332,0.1448316127061844,8.208251529140398e-5,\
+             1.401298464324817e-45,3.4028234663852886e38\n"
         ));
     }
 

@@ -3,6 +3,7 @@
 //! It tells a [`Reporter`] what happens and knows no terminal.
 
 pub mod identity;
+pub mod initial;
 pub mod model_file;
 pub mod predict;
 pub mod setup;
@@ -18,16 +19,15 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
-use crate::model::network::Weights;
+use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, inference, metrics, summary, time};
-use crate::source::import;
+use crate::source;
 use crate::source::receipt::Receipt;
-use crate::source::{self, SourceModel};
 use crate::train::checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::groups::LayerRate;
@@ -75,21 +75,19 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What stands in the place of `run`'s record; `None` if its data or its source model are not there
-/// yet. Writes nothing.
+/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
+/// there yet. Writes nothing.
 ///
 /// # Errors
 /// A file cannot be read, or the experiment cannot run.
 pub fn status(run: &Run) -> Result<Option<Status>> {
     let experiment = run.experiment.as_ref();
-    let source_is_there = experiment
-        .source_model
-        .as_ref()
-        .is_none_or(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
+    let models = [&experiment.source_model, &experiment.model.initial_weights];
+    let models_are_there = models.into_iter().flatten().all(|path| path.exists());
+    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
     Ok(Some(find::status(
         &run.dir,
@@ -104,12 +102,12 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
 pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let experiment = run.experiment.as_ref();
-    let device = backend::device(experiment.backend)?;
+    let device = backend::device(experiment.backend, experiment.dtype)?;
     if let Some(path) = &experiment.save_path {
         model_file::make_way(path)?;
     }
     let (train, test) = setup::files(&experiment.data)?;
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let contents = contents(experiment, &inputs)?;
     let setup = identity::setup(experiment, &contents)?;
     let identity = identity::run(&setup, run.seed);
@@ -121,12 +119,15 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
-    let (outline, weights) = import(experiment, &inputs)?;
+    let (outline, weights) = setup::start(experiment, &inputs)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    if let Some(file) = &outline.initial {
+        watch.note(&initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         watch.note(&receipt.summary());
         for warning in receipt.warnings() {
@@ -145,9 +146,12 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
     }
+    if experiment.record.batches {
+        watch.keep_batches(&writer.path(record::BATCHES), trainer.progress())?;
+    }
     let before = trainer.seconds();
     watch.training();
-    if trainer.train(&inputs.train, &inputs.test, &mut watch)? == End::Stopped {
+    if trainer.train(&inputs.train, Some(&inputs.test), &mut watch)? == End::Stopped {
         watch.note("stopped; a checkpoint is kept");
         return Ok(Outcome::Stopped);
     }
@@ -177,6 +181,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
             .receipt
             .as_ref()
             .map(|receipt| source_of(receipt, &outline.rates)),
+        initial_weights: outline.initial.clone(),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),
@@ -192,35 +197,13 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
 fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
+    let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {
         train: inputs.train.data.sha256()?,
         test: inputs.test.data.sha256()?,
         source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
-}
-
-/// Reads the source model, if there is one, and sorts out what is imported and at which rate each
-/// layer trains.
-fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let data = &inputs.train.data;
-    let spec = setup::spec(experiment, data.shape(), data.classes())?;
-    let mut weights = Weights::new();
-    let mut receipt = None;
-    if let Some(path) = &experiment.source_model {
-        let source: SourceModel = source::read(path)?;
-        let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
-        for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values);
-        }
-        receipt = Some(imported);
-    }
-    let rates = setup::rates(experiment, &spec, receipt.as_ref())?;
-    let outline = Outline {
-        spec,
-        rates,
-        receipt,
-    };
-    Ok((outline, weights))
 }
 
 fn write_files(
@@ -231,13 +214,10 @@ fn write_files(
     outline: &Outline,
     inputs: &Inputs,
 ) -> Result<()> {
-    let outputs = output_rows(evaluation, &inputs.test.data);
+    let outputs = output_rows(evaluation, &inputs.test.data, run.experiment.dtype);
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
-    if run.experiment.record.batches {
-        rows::write_batches(&writer.path(record::BATCHES), trainer.batches())?;
-    }
     rows::write_outputs(&writer.path(record::OUTPUTS), &outputs)?;
     files::write_atomically(
         &writer.path(record::INFERENCE),
@@ -280,7 +260,13 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
+/// Confidences are kept in the precision in which neon keeps them: that of the run, but no less
+/// than f32.
+fn output_rows(evaluation: &Evaluation, test: &Dataset, dtype: Dtype) -> Vec<OutputRow> {
+    let round = |confidence: f64| match dtype {
+        Dtype::F64 => confidence,
+        _ => f64::from(confidence as f32),
+    };
     let rows = evaluation.confidences.chunks_exact(test.classes());
     rows.zip(test.labels())
         .enumerate()
@@ -288,7 +274,7 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
             index,
             label: label as usize,
             predicted: crate::train::evaluate::most_confident(row),
-            confidences: row.iter().map(|&confidence| confidence as f32).collect(),
+            confidences: row.iter().map(|&confidence| round(confidence)).collect(),
         })
         .collect()
 }

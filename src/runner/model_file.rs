@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::batches::Transform;
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
+use crate::numbers::Dtype;
 use crate::source::SourceModel;
 use crate::source::safetensors::{self, Entry, EntryData};
 
@@ -22,9 +23,9 @@ struct Input {
     /// (channels, height, width)
     shape: [usize; 3],
     /// Subtracted: a value a channel, or a value a pixel; absent: nothing.
-    mean: Option<Vec<f32>>,
+    mean: Option<Vec<f64>>,
     /// Multiplied with what is left.
-    scale: f32,
+    scale: f64,
 }
 
 /// Writes `tensors` to `path`, for samples of shape `input` that `transform` prepared.
@@ -48,7 +49,7 @@ pub fn write(
     let entries = tensors.iter().zip(&names).map(|(tensor, name)| Entry {
         name,
         shape: &tensor.shape,
-        data: EntryData::F32(&tensor.values),
+        data: EntryData::Numbers(&tensor.values),
     });
     safetensors::write(path, entries, &BTreeMap::from([(KEY.to_string(), input)]))
 }
@@ -75,11 +76,12 @@ pub fn make_way(path: &Path) -> Result<()> {
     }
 }
 
-/// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says.
+/// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says,
+/// for a network that computes in `dtype`.
 ///
 /// # Errors
 /// The model is not one that graft wrote.
-pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
+pub fn input_of(model: &SourceModel, dtype: Dtype) -> Result<([usize; 3], Transform)> {
     let input = model
         .metadata
         .get(KEY)
@@ -101,11 +103,11 @@ pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
         return Err(Error::new("its mean does not fit its input").at(model.path.display()));
     }
     let mean = mean.map(Arc::new);
-    Ok((shape, Transform { mean, scale }))
+    Ok((shape, Transform { mean, scale, dtype }))
 }
 
 /// One value a channel, where the mean has no more to it.
-fn short(mean: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+fn short(mean: &[f64], [channels, height, width]: [usize; 3]) -> Vec<f64> {
     let planes = mean.chunks_exact(height * width);
     match planes
         .clone()

@@ -5,15 +5,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::initial;
 use crate::config::experiment::{Data, DataFiles, Experiment, Mean, Preprocessing};
 use crate::data::batches::Transform;
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
+use crate::model::network::Weights;
 use crate::model::spec::{NetworkSpec, shape_text};
-use crate::source::SourceModel;
+use crate::numbers::Dtype;
+use crate::results::record::InitialWeights;
 use crate::source::import;
 use crate::source::receipt::Receipt;
+use crate::source::{self, SourceModel};
 use crate::train::Split;
 use crate::train::groups::{self, LayerRate};
 
@@ -24,6 +28,8 @@ pub struct Outline {
     pub rates: Vec<LayerRate>,
     /// Absent from scratch.
     pub receipt: Option<Receipt>,
+    /// Absent where initial weights are drawn.
+    pub initial: Option<InitialWeights>,
 }
 
 /// The training and the test file, open, with what happens to their pixels.
@@ -35,8 +41,8 @@ pub struct Inputs {
 /// Works out the outline of `experiment` on samples of `shape` with `classes` categories.
 ///
 /// # Errors
-/// The model does not fit the data; nothing, or not all that is required, can be imported; a
-/// multiplier names no layer.
+/// The model does not fit the data; nothing, or not all that is required, can be imported; the
+/// initial weights are not there or not those of the model; a multiplier names no layer.
 pub fn outline(
     experiment: &Experiment,
     shape: [usize; 3],
@@ -48,12 +54,49 @@ pub fn outline(
     if let Some(receipt) = &receipt {
         import::check(receipt, &spec, &experiment.source.require)?;
     }
+    let initial = experiment.model.initial_weights.as_ref();
+    let initial = initial.map(|path| initial::read(path, &spec)).transpose()?;
     let rates = rates(experiment, &spec, receipt.as_ref())?;
     Ok(Outline {
         spec,
         rates,
         receipt,
+        initial: initial.map(|(_, file)| file),
     })
+}
+
+/// Reads the initial weights and the source model, where there are any, and sorts out what is
+/// imported and at which rate each layer trains: all that training needs besides the data.
+///
+/// # Errors
+/// As [`outline`]; and a file that cannot be read, or initial weights of another model.
+pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
+    let data = &inputs.train.data;
+    let target = spec(experiment, data.shape(), data.classes())?;
+    let mut weights = Weights::new();
+    let mut initial = None;
+    if let Some(path) = &experiment.model.initial_weights {
+        let (model, file) = initial::read(path, &target)?;
+        weights = initial::weights(&model, &target)?;
+        initial = Some(file);
+    }
+    let mut receipt = None;
+    if let Some(path) = &experiment.source_model {
+        let source: SourceModel = source::read(path)?;
+        let (tensors, imported) = import::import(&source, &target, &experiment.source.require)?;
+        for tensor in tensors {
+            weights.insert((tensor.layer, tensor.role), tensor.values);
+        }
+        receipt = Some(imported);
+    }
+    let rates = rates(experiment, &target, receipt.as_ref())?;
+    let outline = Outline {
+        spec: target,
+        rates,
+        receipt,
+        initial,
+    };
+    Ok((outline, weights))
 }
 
 /// The target model on samples of `shape`, with the classes that the experiment or the data say.
@@ -130,7 +173,12 @@ pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
 ///
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
-pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<Inputs> {
+pub fn open(
+    train: &Path,
+    test: &Path,
+    preprocessing: &Preprocessing,
+    dtype: Dtype,
+) -> Result<Inputs> {
     let train = Arc::new(open_file(train)?);
     let test = Arc::new(open_file(test)?);
     if train.shape() != test.shape() {
@@ -162,7 +210,8 @@ pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<
         data,
         transform: Transform {
             mean,
-            scale: preprocessing.scale as f32,
+            scale: preprocessing.scale,
+            dtype,
         },
     };
     Ok(Inputs {

@@ -1,8 +1,11 @@
-//! The number types that files hold, and their conversion to f32.
+//! The number types that files hold: floats keep their precision, integers become f32.
 //!
 //! Shared by the formats; it knows none of them.
 
 use half::{bf16, f16};
+
+use crate::error::Result;
+use crate::numbers::Numbers;
 
 /// Type of the elements of a tensor in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,39 +42,59 @@ impl Element {
         }
     }
 
-    /// Appends the elements in `bytes`, rounded to f32, to `values`. An incomplete element at the
-    /// end is left out.
-    pub fn append(self, order: ByteOrder, bytes: &[u8], values: &mut Vec<f32>) {
+    /// Decodes about `count` elements. Their bytes come in blocks, which `feed` hands to the function
+    /// that it is given; an incomplete element at the end of a block is left out.
+    ///
+    /// # Errors
+    /// That of `feed`.
+    pub fn decode(self, order: ByteOrder, count: usize, feed: impl Feed) -> Result<Numbers> {
+        let from = Blocks { order, count, feed };
         match self {
-            Element::F16 => extend(values, order, bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Element::Bf16 => extend(values, order, bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            Element::F32 => extend(values, order, bytes, f32::from_le_bytes),
-            Element::F64 => extend(values, order, bytes, |b| f64::from_le_bytes(b) as f32),
-            Element::I8 => extend(values, order, bytes, |b| f32::from(i8::from_le_bytes(b))),
-            Element::I16 => extend(values, order, bytes, |b| i16::from_le_bytes(b).into()),
-            Element::I32 => extend(values, order, bytes, |b| i32::from_le_bytes(b) as f32),
-            Element::I64 => extend(values, order, bytes, |b| i64::from_le_bytes(b) as f32),
-            Element::U8 => extend(values, order, bytes, |[b]| b.into()),
-            Element::U16 => extend(values, order, bytes, |b| u16::from_le_bytes(b).into()),
-            Element::U32 => extend(values, order, bytes, |b| u32::from_le_bytes(b) as f32),
-            Element::U64 => extend(values, order, bytes, |b| u64::from_le_bytes(b) as f32),
+            Element::F16 => from.collect(f16::from_le_bytes).map(Numbers::F16),
+            Element::Bf16 => from.collect(bf16::from_le_bytes).map(Numbers::Bf16),
+            Element::F32 => from.collect(f32::from_le_bytes).map(Numbers::F32),
+            Element::F64 => from.collect(f64::from_le_bytes).map(Numbers::F64),
+            Element::I8 => from.rounded(|b| f32::from(i8::from_le_bytes(b))),
+            Element::I16 => from.rounded(|b| i16::from_le_bytes(b).into()),
+            Element::I32 => from.rounded(|b| i32::from_le_bytes(b) as f32),
+            Element::I64 => from.rounded(|b| i64::from_le_bytes(b) as f32),
+            Element::U8 => from.rounded(|[b]| b.into()),
+            Element::U16 => from.rounded(|b| u16::from_le_bytes(b).into()),
+            Element::U32 => from.rounded(|b| u32::from_le_bytes(b) as f32),
+            Element::U64 => from.rounded(|b| u64::from_le_bytes(b) as f32),
         }
     }
 }
 
-fn extend<const SIZE: usize>(
-    values: &mut Vec<f32>,
+/// Hands blocks of bytes, one after another, to the function that it is given.
+pub trait Feed: FnOnce(&mut dyn FnMut(&[u8])) -> Result<()> {}
+
+impl<F: FnOnce(&mut dyn FnMut(&[u8])) -> Result<()>> Feed for F {}
+
+struct Blocks<F> {
     order: ByteOrder,
-    bytes: &[u8],
-    decode: impl Fn([u8; SIZE]) -> f32,
-) {
-    let (elements, _) = bytes.as_chunks::<SIZE>();
-    match order {
-        ByteOrder::Little => values.extend(elements.iter().map(|&bytes| decode(bytes))),
-        ByteOrder::Big => values.extend(elements.iter().map(|&(mut bytes)| {
-            bytes.reverse();
-            decode(bytes)
-        })),
+    count: usize,
+    feed: F,
+}
+
+impl<F: Feed> Blocks<F> {
+    fn collect<T, const SIZE: usize>(self, one: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>> {
+        let mut values = Vec::with_capacity(self.count);
+        (self.feed)(&mut |block| {
+            let (elements, _) = block.as_chunks::<SIZE>();
+            match self.order {
+                ByteOrder::Little => values.extend(elements.iter().map(|&bytes| one(bytes))),
+                ByteOrder::Big => values.extend(elements.iter().map(|&(mut bytes)| {
+                    bytes.reverse();
+                    one(bytes)
+                })),
+            }
+        })?;
+        Ok(values)
+    }
+
+    fn rounded<const SIZE: usize>(self, one: impl Fn([u8; SIZE]) -> f32) -> Result<Numbers> {
+        self.collect(one).map(Numbers::F32)
     }
 }
 
@@ -79,10 +102,12 @@ fn extend<const SIZE: usize>(
 mod tests {
     use super::*;
 
-    fn decoded(element: Element, order: ByteOrder, bytes: &[u8]) -> Vec<f32> {
-        let mut values = Vec::new();
-        element.append(order, bytes, &mut values);
-        values
+    fn decoded(element: Element, order: ByteOrder, bytes: &[u8]) -> Vec<f64> {
+        let numbers = element.decode(order, 1, |take: &mut dyn FnMut(&[u8])| {
+            take(bytes);
+            Ok(())
+        });
+        numbers.map_or(Vec::new(), |numbers| numbers.to_f64())
     }
 
     #[test]

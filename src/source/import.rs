@@ -14,6 +14,7 @@ use super::{SourceLayer, SourceModel, SourceTensor};
 use crate::error::{Error, Result};
 use crate::files::hexadecimal;
 use crate::model::spec::{NetworkSpec, Role};
+use crate::numbers::Numbers;
 use crate::pattern;
 
 /// Values for one tensor of the target model, in its layout.
@@ -22,7 +23,7 @@ pub struct ImportedTensor {
     pub layer: String,
     pub role: Role,
     /// In C order of the target's shape.
-    pub values: Vec<f32>,
+    pub values: Numbers,
 }
 
 /// What an import of `source` into `target` would take over. Needs no values.
@@ -137,7 +138,7 @@ fn check_values(found: &Found) -> Result<()> {
     if values.len() != found.tensor.count() {
         return Err(Error::new("the source model has no values yet").at(place));
     }
-    let Some(position) = values.iter().position(|value| !value.is_finite()) else {
+    let Some((position, value)) = not_finite(values) else {
         return Ok(());
     };
     let mut rest = position;
@@ -146,18 +147,31 @@ fn check_values(found: &Found) -> Result<()> {
         *i = rest % size;
         rest /= size;
     }
-    let problem = format!("the value at {index:?} is {}", values[position]);
+    let problem = format!("the value at {index:?} is {value}");
     Err(Error::new(problem)
         .at(place)
         .help("the source model has diverged or its file is damaged: take an earlier one"))
 }
 
-fn checksum(values: &[f32]) -> String {
-    let mut hash = Sha256::new();
-    for block in values.chunks(1 << 12) {
-        let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
-        hash.update(&bytes);
+/// The first value that is not finite, and its place.
+fn not_finite(values: &Numbers) -> Option<(usize, f64)> {
+    fn first<T: Copy + Into<f64>>(values: &[T]) -> Option<(usize, f64)> {
+        let values = values.iter().map(|&value| value.into());
+        values
+            .enumerate()
+            .find(|(_, value): &(_, f64)| !value.is_finite())
     }
+    match values {
+        Numbers::F32(values) => first(values),
+        Numbers::F64(values) => first(values),
+        Numbers::F16(values) => first(values),
+        Numbers::Bf16(values) => first(values),
+    }
+}
+
+fn checksum(values: &Numbers) -> String {
+    let mut hash = Sha256::new();
+    values.le_bytes().for_each(|bytes| hash.update(&bytes));
     hexadecimal(&hash.finalize())
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::{SourceLayer, SourceModel, SourceTensor};
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role, shape_text};
+use crate::numbers::Numbers;
 
 /// A tensor of the target, with the source's tensor that fills it or the reason why none does.
 pub struct Pair<'a> {
@@ -66,14 +67,12 @@ impl Conversion {
     }
 
     /// `values` of `shape`, in the target's layout.
-    pub fn apply(self, values: &[f32], shape: &[usize]) -> Vec<f32> {
+    pub fn apply(self, values: &Numbers, shape: &[usize]) -> Numbers {
         let (Conversion::Transpose, &[_, filters]) = (self, shape) else {
-            return values.to_vec();
+            return values.clone();
         };
-        let column = |filter| values.iter().skip(filter).step_by(filters);
-        (0..filters)
-            .flat_map(|filter| column(filter).copied())
-            .collect()
+        let column = |filter| (filter..values.len()).step_by(filters);
+        values.gather((0..filters).flat_map(column))
     }
 }
 

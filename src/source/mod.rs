@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{At, Error, Result};
 use crate::files::{FileStamp, hexadecimal};
 use crate::model::spec::NetworkSpec;
+use crate::numbers::Numbers;
 
 /// A trained model as its file says, whatever the format.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +57,8 @@ pub struct SourceTensor {
     pub name: String,
     /// As in the file.
     pub shape: Vec<usize>,
-    /// In C order; empty in an outline.
-    pub values: Vec<f32>,
+    /// In C order, floats in the file's precision; empty in an outline.
+    pub values: Numbers,
 }
 
 /// The formats that can be read.
@@ -75,7 +76,7 @@ pub enum Format {
 
 /// Reads a source model. The format follows from the content, not from the file's name.
 ///
-/// Needs memory for the file and for the values as f32 at the same time.
+/// Needs memory for the file and for its values at the same time.
 ///
 /// # Errors
 /// A file that is missing, of no known format, or damaged.
@@ -121,7 +122,7 @@ impl SourceModel {
                 .map(|parameter| SourceTensor {
                     name: parameter.role.name().to_string(),
                     shape: parameter.shape.clone(),
-                    values: Vec::new(),
+                    values: Numbers::from(Vec::new()),
                 })
                 .collect(),
         });

@@ -7,6 +7,7 @@ use super::element::{ByteOrder, Element};
 use super::pickle::{Global, Node, NodeId, Pickle};
 use crate::error::{Error, Result};
 use crate::model::spec::shape_text;
+use crate::numbers::Numbers;
 
 /// An array as it lies in the file, checked: its data have the length that its shape says.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ pub fn size(pickle: &Pickle, id: NodeId) -> Option<usize> {
             };
             let dtype = Dtype::read(pickle, dtype).ok()?;
             let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
-            match dtype.values(&data).ok()?[..] {
+            match dtype.values(&data).ok()?.to_f64()[..] {
                 // Exact: an f32 holds every whole number up to 2²⁴.
                 [value] if (0.0..=16_777_216.0).contains(&value) && value.fract() == 0.0 => {
                     Some(value as usize)
@@ -108,14 +109,15 @@ impl Array<'_> {
         self.shape.iter().product()
     }
 
-    /// The elements as f32, in C order: the last index runs fastest.
+    /// The elements in C order: the last index runs fastest. Floats keep their precision, integers
+    /// become f32.
     ///
     /// # Errors
     /// Latin-1 text that holds other characters.
-    pub fn values(&self) -> Result<Vec<f32>> {
+    pub fn values(&self) -> Result<Numbers> {
         let values = self.dtype.values(&self.data)?;
         match self.fortran {
-            true => Ok(c_order(&self.shape, &values)),
+            true => Ok(values.gather(fortran_places(&self.shape))),
             false => Ok(values),
         }
     }
@@ -158,10 +160,10 @@ impl Dtype {
         Ok(Self { element, order })
     }
 
-    fn values(self, data: &Data) -> Result<Vec<f32>> {
-        let mut values = Vec::with_capacity(data.len()? / self.element.size());
-        data.for_each_block(|block| self.element.append(self.order, block, &mut values))?;
-        Ok(values)
+    fn values(self, data: &Data) -> Result<Numbers> {
+        let count = data.len()? / self.element.size();
+        let feed = |take: &mut dyn FnMut(&[u8])| data.for_each_block(take);
+        self.element.decode(self.order, count, feed)
     }
 }
 
@@ -278,17 +280,13 @@ fn dimensions(pickle: &Pickle, id: NodeId) -> Result<Vec<usize>> {
         .ok_or_else(|| Error::new("an array's shape is malformed"))
 }
 
-/// Reorders `values` of an array whose first index runs fastest.
-fn c_order(shape: &[usize], values: &[f32]) -> Vec<f32> {
-    let mut ordered = Vec::with_capacity(values.len());
+/// Where the elements of an array whose first index runs fastest lie, in C order.
+fn fortran_places(shape: &[usize]) -> impl Iterator<Item = usize> {
+    let count = shape.iter().product();
     let mut index = vec![0; shape.len()];
-    for _ in 0..values.len() {
-        let position = index
-            .iter()
-            .zip(shape)
-            .rev()
-            .fold(0, |p, (&i, &size)| p * size + i);
-        ordered.push(values[position]);
+    (0..count).map(move |_| {
+        let sizes = index.iter().zip(shape).rev();
+        let place = sizes.fold(0, |place, (&i, &size)| place * size + i);
         for (i, &size) in index.iter_mut().zip(shape).rev() {
             *i += 1;
             if *i < size {
@@ -296,8 +294,8 @@ fn c_order(shape: &[usize], values: &[f32]) -> Vec<f32> {
             }
             *i = 0;
         }
-    }
-    ordered
+        place
+    })
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ pub enum Outcome {
         from: Origin,
         /// What was done to the values, in words.
         transform: String,
-        /// Of the imported values as little-endian f32 in the target's layout, in hexadecimal;
-        /// absent in a plan.
+        /// Of the imported values, little-endian, in the source's precision and the target's
+        /// layout, in hexadecimal; absent in a plan.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },

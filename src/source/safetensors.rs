@@ -5,6 +5,7 @@
 //! u8. This module does not know what the tensors are for.
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -17,6 +18,7 @@ use super::element::{ByteOrder, Element};
 use super::{Contents, Format, SourceLayer, SourceTensor};
 use crate::error::{At, Error, Result};
 use crate::files::write_atomically_with;
+use crate::numbers::{self, Numbers};
 
 /// One tensor to be written.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +31,18 @@ pub struct Entry<'a> {
 /// The values of an [`Entry`].
 #[derive(Debug, Clone, Copy)]
 pub enum EntryData<'a> {
-    F32(&'a [f32]),
+    Numbers(&'a Numbers),
     Bytes(&'a [u8]),
+}
+
+impl EntryData<'_> {
+    /// Bytes of one element.
+    fn element_size(&self) -> usize {
+        match self {
+            EntryData::Numbers(numbers) => numbers.dtype().size(),
+            EntryData::Bytes(_) => 1,
+        }
+    }
 }
 
 /// One tensor as read.
@@ -44,8 +56,8 @@ pub struct Stored {
 /// The values of a [`Stored`] tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoredData {
-    /// Any float or integer type but u8, rounded to f32.
-    F32(Vec<f32>),
+    /// A float type, or integers but u8, which become f32.
+    Numbers(Numbers),
     /// A tensor of u8.
     Bytes(Vec<u8>),
 }
@@ -57,7 +69,7 @@ pub struct Stock {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Writes `entries` to `path`, tensors of f32 first, else in the given order.
+/// Writes `entries` to `path`, wide elements first, else in the given order.
 ///
 /// # Errors
 /// A name twice, a shape that does not fit its values, whatever the file system refuses. The file
@@ -68,9 +80,8 @@ pub fn write<'a>(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     // The format wants tensors aligned to their elements.
-    let is_bytes = |entry: &Entry| matches!(entry.data, EntryData::Bytes(_));
-    let (bytes, floats): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_bytes);
-    let entries = [floats, bytes].concat();
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|entry| Reverse(entry.data.element_size()));
     let header = header(&entries, metadata).at(path.display())?;
     write_atomically_with(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
@@ -97,7 +108,7 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     let mut layers: Vec<SourceLayer> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for stored in stock.tensors {
-        let StoredData::F32(values) = stored.data else {
+        let StoredData::Numbers(values) = stored.data else {
             continue;
         };
         let Some((layer, role)) = stored.name.rsplit_once('.') else {
@@ -166,9 +177,12 @@ fn values(view: &TensorView) -> Result<StoredData> {
             return Err(Error::new(problem).help("floats of 16 to 64 bits and integers are read"));
         }
     };
-    let mut values = Vec::with_capacity(view.data().len() / element.size());
-    element.append(ByteOrder::Little, view.data(), &mut values);
-    Ok(StoredData::F32(values))
+    let count = view.data().len() / element.size();
+    let numbers = element.decode(ByteOrder::Little, count, |take: &mut dyn FnMut(&[u8])| {
+        take(view.data());
+        Ok(())
+    });
+    numbers.map(StoredData::Numbers)
 }
 
 /// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes
@@ -181,7 +195,10 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
     let mut start = 0;
     for entry in entries {
         let (dtype, count, size) = match entry.data {
-            EntryData::F32(values) => ("F32", values.len(), size_of_val(values)),
+            EntryData::Numbers(numbers) => {
+                let size = numbers.len() * numbers.dtype().size();
+                (dtype_name(numbers.dtype()), numbers.len(), size)
+            }
             EntryData::Bytes(bytes) => ("U8", bytes.len(), bytes.len()),
         };
         if entry.shape.iter().product::<usize>() != count {
@@ -201,32 +218,43 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
 }
 
 fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
-    let values = match data {
-        EntryData::Bytes(bytes) => return file.write_all(bytes),
-        EntryData::F32(values) => values,
-    };
-    let mut buffer = Vec::with_capacity(1 << 16);
-    for block in values.chunks(1 << 14) {
-        buffer.clear();
-        buffer.extend(block.iter().flat_map(|value| value.to_le_bytes()));
-        file.write_all(&buffer)?;
+    match data {
+        EntryData::Bytes(bytes) => file.write_all(bytes),
+        EntryData::Numbers(numbers) => numbers
+            .le_bytes()
+            .try_for_each(|bytes| file.write_all(&bytes)),
     }
-    Ok(())
+}
+
+/// How the format calls a precision.
+fn dtype_name(dtype: numbers::Dtype) -> &'static str {
+    match dtype {
+        numbers::Dtype::F32 => "F32",
+        numbers::Dtype::F64 => "F64",
+        numbers::Dtype::F16 => "F16",
+        numbers::Dtype::Bf16 => "BF16",
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const WEIGHT: [f32; 4] = [1.0, -2.5, f32::MIN_POSITIVE, 4.0];
+    static BIAS: Numbers = Numbers::F32(Vec::new());
+    static NUMBERS: LazyLock<[Numbers; 2]> =
+        LazyLock::new(|| [WEIGHT.to_vec().into(), vec![7.0].into()]);
 
     fn entries() -> [Entry<'static>; 4] {
         let entry = |name, shape, data| Entry { name, shape, data };
+        let [weight, bias] = &*NUMBERS;
         [
-            entry("z.weight", &[2, 2], EntryData::F32(&WEIGHT)),
+            entry("z.weight", &[2, 2], EntryData::Numbers(weight)),
             entry("optimizer", &[3], EntryData::Bytes(&[1, 2, 255])),
-            entry("a.bias", &[1], EntryData::F32(&[7.0])),
-            entry("z.bias", &[0], EntryData::F32(&[])),
+            entry("a.bias", &[1], EntryData::Numbers(bias)),
+            entry("z.bias", &[0], EntryData::Numbers(&BIAS)),
         ]
     }
 
@@ -250,7 +278,10 @@ mod tests {
         assert_eq!(found[0], "z.weight");
         found.sort_unstable();
         assert_eq!(found, ["a.bias", "optimizer", "z.bias", "z.weight"]);
-        assert_eq!(stock.tensors[0].data, StoredData::F32(WEIGHT.to_vec()));
+        assert_eq!(
+            stock.tensors[0].data,
+            StoredData::Numbers(WEIGHT.to_vec().into())
+        );
         let state = stock.tensors.iter().find(|t| t.name == "optimizer");
         let bytes = StoredData::Bytes(vec![1, 2, 255]);
         assert_eq!(state.map(|t| &t.data), Some(&bytes));
@@ -302,14 +333,48 @@ mod tests {
     }
 
     #[test]
-    fn other_float_types_are_read_as_f32() -> Result<()> {
+    fn every_float_type_keeps_its_precision() -> Result<()> {
         let header = r#"{"l.h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},
             "l.b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]},
             "l.d":{"dtype":"F64","shape":[1],"data_offsets":[4,12]}}"#;
         let mut data = vec![0x00, 0xc0, 0x00, 0xc0];
         data.extend((-2.0f64).to_le_bytes());
-        for stored in decode(&file(header, &data))?.tensors {
-            assert_eq!(stored.data, StoredData::F32(vec![-2.0]), "{}", stored.name);
+        let dtypes = [
+            numbers::Dtype::F16,
+            numbers::Dtype::Bf16,
+            numbers::Dtype::F64,
+        ];
+        let stock = decode(&file(header, &data))?;
+        for (stored, dtype) in stock.tensors.iter().zip(dtypes) {
+            let expected = Numbers::new(dtype, [-2.0]);
+            assert_eq!(
+                stored.data,
+                StoredData::Numbers(expected),
+                "{}",
+                stored.name
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_precision_is_written_and_read() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("model.safetensors");
+        use numbers::Dtype::{Bf16, F16, F32, F64};
+        let written = [F16, F32, Bf16, F64].map(|dtype| Numbers::new(dtype, [1.0 / 3.0]));
+        let names = ["l.f16", "l.f32", "l.bf16", "l.f64"];
+        let entries = names.iter().zip(&written).map(|(name, numbers)| Entry {
+            name,
+            shape: &[1],
+            data: EntryData::Numbers(numbers),
+        });
+        write(&path, entries, &metadata())?;
+        let stock = load(&path)?;
+        for (name, numbers) in names.iter().zip(written) {
+            let stored = stock.tensors.iter().find(|stored| stored.name == *name);
+            let data = stored.map(|stored| &stored.data);
+            assert_eq!(data, Some(&StoredData::Numbers(numbers)), "{name}");
         }
         Ok(())
     }

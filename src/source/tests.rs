@@ -3,8 +3,11 @@
 use super::import::import;
 use super::receipt::Outcome;
 use super::*;
-use crate::config::experiment::{Architecture, Body, Initializer, Model};
+use crate::config::experiment::{
+    Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+};
 use crate::model::spec::Role;
+use crate::numbers::Dtype;
 use crate::random::Stream;
 
 /// One small VGG-16, saved by neon in four ways.
@@ -46,12 +49,16 @@ fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<NetworkSpec>
         classes: None,
         initializer: Initializer::XavierLocal,
         bias_initializer: Initializer::Constant { value: 0.0 },
+        initial_draws: InitialDraws::ByName,
+        initial_weights: None,
+        pooling: PoolingSize::Floor,
+        dropout_scaling: DropoutScaling::Training,
     };
     NetworkSpec::resolve(&model, [3, 32, 32], classes)
 }
 
-/// (layer, tensor) → (shape, bits), with a fused bias under the name of a bias layer.
-fn tensors(model: &SourceModel) -> BTreeMap<(String, String), (Vec<usize>, Vec<u32>)> {
+/// (layer, tensor) → (shape, values), with a fused bias under the name of a bias layer.
+fn tensors(model: &SourceModel) -> BTreeMap<(String, String), (Vec<usize>, Numbers)> {
     let mut tensors = BTreeMap::new();
     for layer in &model.layers {
         for tensor in &layer.tensors {
@@ -59,8 +66,7 @@ fn tensors(model: &SourceModel) -> BTreeMap<(String, String), (Vec<usize>, Vec<u
                 "weight_bias" => (format!("{}_bias", layer.name), "W".to_string()),
                 _ => (layer.name.clone(), tensor.name.clone()),
             };
-            let bits = tensor.values.iter().map(|value| value.to_bits());
-            tensors.insert(name, (tensor.shape.clone(), bits.collect()));
+            tensors.insert(name, (tensor.shape.clone(), tensor.values.clone()));
         }
     }
     tensors
@@ -132,8 +138,8 @@ fn every_layout_imports_to_the_tensors_that_numpy_makes_of_it() -> Result<()> {
         let weight = tensors
             .iter()
             .find(|t| t.layer == "conv2_1" && t.role == Role::Weight);
-        let value = weight.map(|weight| weight.values[5 * 36 + 2 * 9 + 3]);
-        assert_eq!(value, Some(-0.183_632_67), "{file}");
+        let value = weight.map(|weight| weight.values.to_f64()[5 * 36 + 2 * 9 + 3]);
+        assert_eq!(value, Some((-0.183_632_67f32).into()), "{file}");
     }
     Ok(())
 }
@@ -189,6 +195,7 @@ fn the_kind_of_a_file_follows_from_its_content() {
 
 #[test]
 fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
+    use Dtype::{F16, F32, F64};
     for file in PROTOCOLS {
         let model = read(&fixture(file)).at(file)?;
         let found: Vec<_> = model
@@ -200,25 +207,30 @@ fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
                     layer,
                     t.name.as_str(),
                     t.shape.as_slice(),
-                    t.values.as_slice(),
+                    (t.values.dtype(), t.values.to_f64()),
                 )
             })
             .collect();
         let weight = [-0.5, -0.375, -0.25, -0.125, 0.0, 0.125, 0.25, 0.375];
-        let expected: [(&str, &str, &[usize], &[f32]); 9] = [
+        let expected: [(&str, &str, &[usize], (Dtype, Vec<f64>)); 9] = [
             // Big-endian f8.
-            ("conv", "W", &[4, 2], &weight),
+            ("conv", "W", &[4, 2], (F64, weight.to_vec())),
             // f2, which three layers share: the second and third are references to the first.
-            ("conv_bias", "W", &[2, 1], &[1.5, -0.25]),
-            ("bn", "beta", &[2, 1], &[3.0, -4.0]),
-            ("bn", "gamma", &[2, 1], &[1.5, -0.25]),
-            ("bn", "gmean", &[2, 1], &[0.001, 2.0]),
-            ("bn", "gvar", &[2, 1], &[200.0, 1.0]),
+            ("conv_bias", "W", &[2, 1], (F16, vec![1.5, -0.25])),
+            ("bn", "beta", &[2, 1], (F32, vec![3.0, -4.0])),
+            ("bn", "gamma", &[2, 1], (F16, vec![1.5, -0.25])),
+            ("bn", "gmean", &[2, 1], (F32, vec![0.001f32.into(), 2.0])),
+            ("bn", "gvar", &[2, 1], (F32, vec![200.0, 1.0])),
             // Fortran order, in a container within the container.
-            ("fc", "W", &[2, 3], &[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]),
+            (
+                "fc",
+                "W",
+                &[2, 3],
+                (F32, vec![-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]),
+            ),
             // The parameters are an OrderedDict.
-            ("fc_bias", "W", &[2, 1], &[1.5, -0.25]),
-            ("empty", "W", &[0, 3], &[]),
+            ("fc_bias", "W", &[2, 1], (F16, vec![1.5, -0.25])),
+            ("empty", "W", &[0, 3], (F32, vec![])),
         ];
         assert_eq!(found, expected, "{file}");
         assert_eq!(model.layers[0].filter, Some([2, 2]));

@@ -13,13 +13,14 @@ use burn::tensor::Bytes;
 use super::Progress;
 use crate::error::{Error, Result};
 use crate::model::network::NamedTensor;
+use crate::numbers::Numbers;
 use crate::source::safetensors::{self, Entry, EntryData, StoredData};
 
 /// The state of a training between two batches.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     /// Tensors of the layers behind the frozen prefix, by name in files.
-    pub weights: BTreeMap<String, Vec<f32>>,
+    pub weights: BTreeMap<String, Numbers>,
     /// The optimizer's state in Burn's own format.
     pub optimizer: Vec<u8>,
     pub progress: Progress,
@@ -64,7 +65,7 @@ pub fn write(
     let tensors = weights.iter().zip(&names).map(|(tensor, name)| Entry {
         name,
         shape: &tensor.shape,
-        data: EntryData::F32(&tensor.values),
+        data: EntryData::Numbers(&tensor.values),
     });
     let length = [optimizer.len()];
     let optimizer = Entry {
@@ -107,7 +108,7 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
     let mut optimizer = None;
     for stored in stock.tensors {
         match stored.data {
-            StoredData::F32(values) => {
+            StoredData::Numbers(values) => {
                 weights.insert(stored.name, values);
             }
             StoredData::Bytes(bytes) => optimizer = Some(bytes),

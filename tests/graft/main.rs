@@ -5,5 +5,6 @@ mod common;
 mod malformed;
 mod neon;
 mod neon_command;
+mod parity;
 mod regimes;
 mod resume;

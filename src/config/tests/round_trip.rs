@@ -41,6 +41,7 @@ root = "data"
 builtin = "smiles"
 draw_seed = 2018
 shuffle = true
+last_batch = "smaller"
 
 [preprocessing]
 mean = "train"
@@ -55,9 +56,13 @@ classifier = "classifier"
 dropout = 0.5
 initializer = { name = "xavier_local" }
 bias_initializer = { name = "constant", value = 0.0 }
+initial_draws = "by_name"
+pooling = "floor"
+dropout_scaling = "training"
 
 [loss]
 name = "cross_entropy"
+gradient = "exact"
 
 [optimizer]
 learning_rate = 0.001
@@ -116,7 +121,6 @@ schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]
 evaluation.every = 3
 checkpoint.every = 5
-record.batches = true
 
 [model]
 architecture = "vgg11"
@@ -125,8 +129,12 @@ head = []
 classifier = "cls"
 classes = 5
 dropout = 0
-initializer = { name = "uniform", low = -0.05, high = 0.05 }
-bias_initializer = { name = "constant", value = 0.1 }
+initializer = { name = "gaussian", mean = 0.25, deviation = 0.05 }
+bias_initializer = { name = "neon_xavier", local = false }
+initial_draws = "neon"
+initial_weights = "models/initial.p"
+pooling = "ceil"
+dropout_scaling = "inference"
 
 [optimizer]
 algorithm = "adamw"

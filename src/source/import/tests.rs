@@ -1,7 +1,7 @@
 //! Small models made by hand: what fits, what does not, and what is said of it.
 
 use super::*;
-use crate::config::experiment::Initializer;
+use crate::config::experiment::{InitialDraws, Initializer};
 use crate::model::spec::{LayerSpec, Operation, ParameterSpec};
 use crate::source::Format;
 
@@ -39,6 +39,7 @@ fn target() -> NetworkSpec {
             layer("relu", Operation::Relu, &[]),
             layer("fc", Operation::Linear, &[(Role::Weight, &[3, 2])]),
         ],
+        initial_draws: InitialDraws::ByName,
     }
 }
 
@@ -51,7 +52,8 @@ fn source(layers: &[Layer]) -> SourceModel {
         shape: shape.to_vec(),
         values: (0..shape.iter().product::<usize>())
             .map(|i| i as f32)
-            .collect(),
+            .collect::<Vec<_>>()
+            .into(),
     };
     let layers = layers.iter().map(|&(name, kind, tensors)| SourceLayer {
         name: name.into(),
@@ -116,8 +118,9 @@ fn every_role_is_filled_and_convolutions_are_transposed() -> Result<()> {
     assert_eq!(roles[1], ("conv_bias", Role::Bias));
     assert_eq!(roles[2], ("norm", Role::Scale));
     // Row c*R*S + r*S + s, column k of the source is [k, c, r, s] here.
-    assert_eq!(tensors[0].values, [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
-    assert_eq!(tensors[6].values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    let transposed = vec![0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0];
+    assert_eq!(tensors[0].values, transposed.into());
+    assert_eq!(tensors[6].values, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0].into());
     assert_eq!(
         receipt.imported_layers(),
         ["conv", "conv_bias", "norm", "fc"]
@@ -171,13 +174,13 @@ fn a_layer_of_another_kind_or_an_ambiguous_name_is_not_imported() {
 #[test]
 fn a_value_that_is_not_finite_is_an_error_that_names_its_place() {
     let mut model = fused();
-    model.layers[3].tensors[0].values[5] = f32::NAN;
+    model.layers[3].tensors[0].values = vec![0.0, 1.0, 2.0, 3.0, 4.0, f32::NAN].into();
     let message = message(import(&model, &target(), &[]));
     let expected = "source.p: layer `fc`: W: the value at [2, 1] is NaN";
     assert!(message.starts_with(expected), "{message}");
     // Where it is not imported, it does no harm.
     let mut model = fused();
-    model.layers[4].tensors[0].values[0] = f32::INFINITY;
+    model.layers[4].tensors[0].values = vec![f32::INFINITY; 27].into();
     assert!(import(&model, &target(), &[]).is_ok());
 }
 

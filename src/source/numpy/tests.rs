@@ -19,7 +19,7 @@ fn program(shape: &str, code: &str, order: &str, data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-fn values(program: &[u8]) -> Result<Vec<f32>> {
+fn values(program: &[u8]) -> Result<Numbers> {
     let pickle = parse(program)?;
     array(&pickle, pickle.root())?.values()
 }
@@ -44,11 +44,11 @@ fn bytes_written_as_text_are_the_same_bytes() -> Result<()> {
         "|",
         &latin1(characters.as_bytes()),
     ))?;
-    assert_eq!(found, (0..=255u8).map(f32::from).collect::<Vec<f32>>());
+    assert_eq!(found, (0..=255u8).map(f32::from).collect::<Vec<_>>().into());
     // Longer than a block, with elements that two blocks could tear apart.
     let long = "\0\0\u{80}?".repeat(40_000);
     let found = values(&program("(I40000\nt", "f4", "<", &latin1(long.as_bytes())))?;
-    assert!(found.len() == 40_000 && found.iter().all(|&value| value == 1.0));
+    assert_eq!(found, vec![1.0; 40_000].into());
     for text in ["€".as_bytes(), b"\xc3", b"\x80", b"\xc4\x80"] {
         let message = refusal(&program("(I1\nt", "u1", "|", &latin1(text)));
         assert!(!message.is_empty(), "{text:?}");

@@ -24,7 +24,7 @@ fn loaded(toml: &str, overrides: &Overrides) -> Experiment {
 }
 
 /// Commands as the course writes them.
-const COURSE: [&str; 7] = [
+const COURSE: [&str; 8] = [
     "python main_transfer.py -b gpu -e 10 -z 32 --data_root data_wiki --source_model VGG_D.p \
      --save_path fine_tuned.prm --serizalize 1 -r 42",
     "./main.py -b cpu -e 5",
@@ -33,6 +33,7 @@ const COURSE: [&str; 7] = [
     "nohup python main.py -b gpu -i 1 -v -d f64 --caffe > log.txt 2>&1 &",
     "python2.7 main_transfer.py \\\n    -b mkl \\\n    --source_model 'models/VGG D.p' \\\n    \
      --data_root \"data wiki\" --serialize",
+    "python main.py --model_file init.p --caffe -w cache",
     "python main.py",
 ];
 
