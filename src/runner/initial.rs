@@ -47,7 +47,7 @@ pub fn weights(model: &SourceModel, target: &NetworkSpec) -> Result<Weights> {
     let (tensors, _) = import::import(model, target, &[])?;
     Ok(tensors
         .into_iter()
-        .map(|tensor| ((tensor.layer, tensor.role), tensor.values.into()))
+        .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
         .collect())
 }
 

@@ -226,7 +226,7 @@ fn initial_weights_are_those_of_the_whole_model_or_an_error() {
         let error = place.fail(&[verb, "e.toml"]).err;
         for part in [
             "`fc6_new.weight` is missing",
-            "source's `fc8`, (5, 32) is left over",
+            "source's `fc8`, (4, 32) is left over",
             "use `source_model`",
         ] {
             assert!(error.contains(part), "{error}");
