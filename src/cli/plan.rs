@@ -37,7 +37,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let overrides = arguments.experiments.overrides();
+    let (overrides, _) = arguments.experiments.read()?;
     let loaded = gather(&arguments.experiments.paths, &overrides, Path::new(RESULTS));
     for error in &loaded.errors {
         eprintln!("error: {error}");

@@ -334,8 +334,8 @@ pub struct Source {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Evaluate the test file after each epoch too, not only once at the end.
-    pub each_epoch: bool,
+    /// Epochs between evaluations of the test file during training; 0: only at the end.
+    pub every: usize,
 }
 
 /// What a record holds besides what every record holds.

@@ -207,7 +207,7 @@ pub struct SourceTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationTable {
-    pub each_epoch: Option<bool>,
+    pub every: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -103,7 +103,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("schedule.integer_division", "false"),
     ("schedule.warm_up", "0.5"),
     ("source.require", r#"["conv*"]"#),
-    ("evaluation.each_epoch", "true"),
+    ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
     ("record.batches", "true"),
 ];

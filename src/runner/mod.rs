@@ -151,8 +151,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     }
     let before = trainer.seconds();
     watch.training();
-    let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);
-    if trainer.train(&inputs.train, each_epoch, &mut watch)? == End::Stopped {
+    if trainer.train(&inputs.train, Some(&inputs.test), &mut watch)? == End::Stopped {
         watch.note("stopped; a checkpoint is kept");
         return Ok(Outcome::Stopped);
     }

@@ -161,7 +161,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains until all epochs are done or the observer stops it. With `test`, evaluates that file
-    /// after each epoch.
+    /// after every so many epochs as the experiment says.
     ///
     /// # Errors
     /// Reading fails, the cost is no longer a number, or the observer cannot keep a checkpoint.
@@ -176,6 +176,9 @@ impl<'a> Trainer<'a> {
                 observer.checkpoint(self)?;
                 return Ok(End::Stopped);
             }
+            let epochs = self.progress.epoch + 1;
+            let is_due = epochs.is_multiple_of(self.experiment.evaluation.every);
+            let test = test.filter(|_| is_due);
             let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
             self.close_epoch(evaluation);
             if let Some(row) = self.progress.rows.last() {

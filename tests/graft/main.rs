@@ -4,6 +4,7 @@ mod commands;
 mod common;
 mod malformed;
 mod neon;
+mod neon_command;
 mod optimizers;
 mod parity;
 mod regimes;

@@ -55,7 +55,7 @@ learning_rate = {learning_rate:?}
 momentum = 0.9
 weight_decay = 0.0005
 [evaluation]
-each_epoch = true
+every = 1
 [record]
 batches = true
 "#,

@@ -74,7 +74,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             require: file.source.require.unwrap_or_default(),
         },
         evaluation: Evaluation {
-            each_epoch: file.evaluation.each_epoch.unwrap_or(false),
+            every: file.evaluation.every.unwrap_or(0),
         },
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),

@@ -173,12 +173,12 @@ fn a_list_with_an_odd_entry() {
 #[test]
 fn a_number_where_a_flag_should_be() {
     assert_eq!(
-        beside_least("evaluation = { each_epoch = 1 }\n"),
-        r"a.toml:3:29: `evaluation.each_epoch` must be true or false, not 1
+        message("data = { builtin = \"smiles\", shuffle = 1 }\nmodel.architecture = \"vgg16\"\n"),
+        r#"a.toml:1:40: `data.shuffle` must be true or false, not 1
     |
-  3 | evaluation = { each_epoch = 1 }
-    |                             ^
-  help: for example `each_epoch = true`"
+  1 | data = { builtin = "smiles", shuffle = 1 }
+    |                                        ^
+  help: for example `shuffle = true`"#
     );
 }
 

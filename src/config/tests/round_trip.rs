@@ -83,7 +83,7 @@ warm_up = 0.0
 require = []
 
 [evaluation]
-each_epoch = false
+every = 0
 
 [checkpoint]
 every = 1
@@ -125,7 +125,7 @@ preprocessing = { mean = "own", scale = 0.00392156862745098 }
 loss.name = "binary_cross_entropy"
 schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]
-evaluation.each_epoch = true
+evaluation.every = 3
 checkpoint.every = 5
 
 [model]
