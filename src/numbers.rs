@@ -111,7 +111,12 @@ impl Numbers {
 
     /// The values, none of which f64 rounds.
     pub fn to_f64(&self) -> Vec<f64> {
-        each!(self, values => values.iter().map(|&value| value.into()).collect())
+        match self {
+            Numbers::F32(values) => values.iter().map(|&value| value.into()).collect(),
+            Numbers::F64(values) => values.clone(),
+            Numbers::F16(values) => values.iter().map(|&value| value.into()).collect(),
+            Numbers::Bf16(values) => values.iter().map(|&value| value.into()).collect(),
+        }
     }
 
     /// Little-endian, in chunks of a size that is kind to memory.

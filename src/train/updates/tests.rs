@@ -19,11 +19,14 @@ use crate::train::groups::layer_rates;
 /// The tensors `fc` (3, 2) and `fc_bias` (3), by layer.
 type Tensors = BTreeMap<String, Vec<f64>>;
 
+/// By layer, its weights and then its states.
+type Row = BTreeMap<String, Vec<Vec<f64>>>;
+
 #[derive(Deserialize)]
 struct Reference {
     problem: BTreeMap<String, Tensors>,
-    /// By case and precision, a row an update: the layer's weights, then its states.
-    cases: BTreeMap<String, HashMap<Dtype, Vec<BTreeMap<String, Vec<Vec<f64>>>>>>,
+    /// By case and precision, a row an update.
+    cases: BTreeMap<String, HashMap<Dtype, Vec<Row>>>,
 }
 
 fn reference() -> Reference {
@@ -248,8 +251,7 @@ impl Bench {
             .step(self.network.clone(), &mut gradients, time);
     }
 
-    /// By layer, its weights and then its states.
-    fn tensors(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
+    fn tensors(&self) -> Row {
         let states = self.updates.states().unwrap();
         let tensors = self.network.tensors().into_iter().map(|tensor| {
             let mut values = vec![tensor.values.to_f64()];
