@@ -26,7 +26,8 @@ use checks::{Checks, NOT_NEGATIVE, POSITIVE, word};
 pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> {
     let compatibility = word(file.compatibility, Compatibility::None);
     let neon = compatibility.is_neon();
-    let mut checks = Checks::new(layers, compatibility);
+    let dtype = word(file.dtype, Dtype::F32);
+    let mut checks = Checks::new(layers, compatibility, dtype);
     if file.source_model.is_none() && file.source.require.iter().flatten().next().is_some() {
         let problem = "`source.require` without a `source_model`: nothing will be imported";
         let help = "give a `source_model`, or remove `require`";
@@ -42,7 +43,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
-        dtype: word(file.dtype, Dtype::F32),
+        dtype,
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs,
         batch_size: checks.at_least(
