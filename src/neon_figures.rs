@@ -1,4 +1,5 @@
-//! Figures of the real neon 2.6 for tests: tensors by name in safetensors files below `tests/data`.
+//! The real neon 2.6 for tests: the network of its reference runs, and its figures, which are tensors
+//! by name in safetensors files below `tests/data`.
 //!
 //! neon's activations are (features, batch); here they become graft's (batch, features).
 
@@ -8,6 +9,10 @@ use std::path::Path;
 
 use safetensors::{Dtype as FileDtype, SafeTensors};
 
+use crate::config::experiment::{
+    Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+};
+use crate::model::spec::NetworkSpec;
 use crate::numbers::{Dtype, Numbers};
 
 /// The tensors of one file.
@@ -62,6 +67,29 @@ impl Matrix {
         let places = columns.flat_map(|c| (0..self.rows).map(move |r| r * self.columns + c));
         self.values.gather(places)
     }
+}
+
+/// The course's network, at the widths of the reference runs.
+pub fn reference_network() -> NetworkSpec {
+    let model = Model {
+        body: Body::Architecture {
+            architecture: Architecture::Vgg16,
+            widths: vec![4, 8, 16, 16, 16],
+            head: vec![32, 32],
+            head_names: vec!["fc6_new".into(), "fc7_new".into()],
+            classifier: "cls_imdb_wiki_face".into(),
+            dropout: 0.0,
+        },
+        classes: None,
+        initializer: Initializer::NeonXavier { local: true },
+        linear_initializer: Initializer::NeonGlorotUniform,
+        bias_initializer: Initializer::Constant { value: 0.0 },
+        initial_draws: InitialDraws::Neon,
+        initial_weights: None,
+        pooling: PoolingSize::Floor,
+        dropout_scaling: DropoutScaling::Inference,
+    };
+    NetworkSpec::resolve(&model, [3, 32, 32], 2).expect("a network")
 }
 
 /// Largest difference of two lists, as a share of the largest of `theirs`.

@@ -175,8 +175,10 @@ pub struct Model {
     /// Number of categories; absent: as many as the training file declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// Initial weights of convolutions and linear layers that name no initializer of their own.
+    /// Initial weights of convolutions that name no initializer of their own.
     pub initializer: Initializer,
+    /// Initial weights of linear layers that name no initializer of their own.
+    pub linear_initializer: Initializer,
     /// Initial biases.
     pub bias_initializer: Initializer,
     pub initial_draws: InitialDraws,

@@ -116,6 +116,7 @@ pub struct ModelTable {
     pub layers: Option<Vec<LayerTable>>,
     pub classes: Option<usize>,
     pub initializer: Option<NameOrTable>,
+    pub linear_initializer: Option<NameOrTable>,
     pub bias_initializer: Option<NameOrTable>,
     pub initial_draws: Option<Word<InitialDraws>>,
     pub initial_weights: Option<PathBuf>,

@@ -54,6 +54,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("model.layers.momentum", "0.1"),
     ("model.classes", "2"),
     ("model.initializer", r#""kaiming""#),
+    ("model.linear_initializer", r#""glorot_uniform""#),
     (
         "model.bias_initializer",
         r#"{ name = "constant", value = 0.1 }"#,
@@ -112,6 +113,7 @@ pub const KEYS: &[(&str, &str)] = &[
 const OPEN: &[(&str, &[&str])] = &[
     ("learning_rate_multiplier", &["imported", "default"]),
     ("initializer", INITIALIZER),
+    ("linear_initializer", INITIALIZER),
     ("bias_initializer", INITIALIZER),
 ];
 

@@ -187,6 +187,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("optimizer.algorithm", OF_SOME_ALGORITHMS),
     ("schedule.name", OF_SOME_SCHEDULES),
     ("model.initializer.name", OF_INITIALIZERS),
+    ("model.linear_initializer.name", OF_INITIALIZERS),
     ("model.bias_initializer.name", OF_INITIALIZERS),
 ];
 

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 
 use super::layer::{self, Draw, Layer, Values};
 use super::spec::{LayerSpec, NetworkSpec, Operation, Role};
-use super::weights::InitialWeights;
+use super::weights::{self, InitialWeights};
 use crate::error::{Error, Result};
 use crate::numbers::{Dtype, Numbers};
 
@@ -60,33 +60,18 @@ impl Network {
         device: &Device,
     ) -> Result<Self> {
         let mut initial = InitialWeights::new(spec.initial_draws, seed)?;
+        let mut values_of = |layer| values(layer, &mut weights, &mut initial, dtype);
+        // The layer whose turn to draw comes before that of all others, if there is one.
+        let first = weights::drawn_first(spec);
+        let mut drawn = first.map(&mut values_of).transpose()?;
         let mut layers = Vec::with_capacity(spec.layers.len());
-        for (layer, first_id) in spec
-            .layers
-            .iter()
-            .zip((1..).step_by(IDS_PER_LAYER as usize))
-        {
-            let mut values = Vec::with_capacity(layer.parameters.len());
-            for parameter in &layer.parameters {
-                let given = weights.remove(&(layer.name.clone(), parameter.role));
-                let value = match given {
-                    Some(value) => {
-                        initial.skip(&layer.name, parameter);
-                        value
-                    }
-                    None => Numbers::new(dtype, initial.next(&layer.name, parameter)),
-                };
-                if value.len() != parameter.count() {
-                    return Err(Error::new(format!(
-                        "{} values given for {}, which has {}",
-                        value.len(),
-                        parameter.role.name(),
-                        parameter.count()
-                    ))
-                    .at(format!("layer `{}`", layer.name)));
-                }
-                values.push(value.to(dtype));
-            }
+        let ids = (1..).step_by(IDS_PER_LAYER as usize);
+        for (layer, first_id) in spec.layers.iter().zip(ids) {
+            let is_drawn = first.is_some_and(|first| first.name == layer.name);
+            let mut values = match drawn.take_if(|_| is_drawn) {
+                Some(values) => values,
+                None => values_of(layer)?,
+            };
             let take = |index: usize| std::mem::take(&mut values[index]);
             layers.push(Layer::new(layer, first_id, device, take));
         }
@@ -169,6 +154,36 @@ impl Network {
         let layers = self.layers.iter().zip(&self.specs);
         layers.map(|(layer, spec)| (spec.name.as_str(), layer.parameter_ids()))
     }
+}
+
+/// The values of each tensor of `layer`: those given, or drawn.
+fn values(
+    layer: &LayerSpec,
+    given: &mut Weights,
+    initial: &mut InitialWeights,
+    dtype: Dtype,
+) -> Result<Vec<Numbers>> {
+    let mut values = Vec::with_capacity(layer.parameters.len());
+    for parameter in &layer.parameters {
+        let value = match given.remove(&(layer.name.clone(), parameter.role)) {
+            Some(value) => {
+                initial.skip(&layer.name, parameter);
+                value
+            }
+            None => Numbers::new(dtype, initial.next(&layer.name, parameter)),
+        };
+        if value.len() != parameter.count() {
+            return Err(Error::new(format!(
+                "{} values given for {}, which has {}",
+                value.len(),
+                parameter.role.name(),
+                parameter.count()
+            ))
+            .at(format!("layer `{}`", layer.name)));
+        }
+        values.push(value.to(dtype));
+    }
+    Ok(values)
 }
 
 /// Images from the host, (batch, channels, height, width), to the device.

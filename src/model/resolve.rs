@@ -95,7 +95,6 @@ fn resolve_layer(
     model: &Model,
 ) -> Result<LayerSpec> {
     let ceil = model.pooling == PoolingSize::Ceil;
-    let weight = |initializer: &Option<Initializer>| initializer.unwrap_or(model.initializer);
     let constant = |value| Initializer::Constant { value };
     let (operation, output, parameters) = match &layer.kind {
         &LayerKind::Convolution {
@@ -112,7 +111,11 @@ fn resolve_layer(
                 window("width", width, kernel, stride, padding, false)?,
             ];
             let shape = vec![channels, inputs, kernel, kernel];
-            let parameter = parameter(Role::Weight, shape, weight(initializer));
+            let parameter = parameter(
+                Role::Weight,
+                shape,
+                initializer.unwrap_or(model.initializer),
+            );
             let operation = Operation::Convolution { stride, padding };
             (operation, output, vec![parameter])
         }
@@ -122,7 +125,11 @@ fn resolve_layer(
         } => {
             let features = positive("features", features.unwrap_or(classes))?;
             let shape = vec![features, input.iter().product()];
-            let parameter = parameter(Role::Weight, shape, weight(initializer));
+            let parameter = parameter(
+                Role::Weight,
+                shape,
+                initializer.unwrap_or(model.linear_initializer),
+            );
             (Operation::Linear, vec![features], vec![parameter])
         }
         LayerKind::Bias { initializer } => {
@@ -289,6 +296,7 @@ mod tests {
             },
             classes: None,
             initializer: Initializer::XavierLocal,
+            linear_initializer: Initializer::XavierLocal,
             bias_initializer: Initializer::Constant { value: 0.0 },
             initial_draws: InitialDraws::ByName,
             initial_weights: None,

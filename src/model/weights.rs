@@ -2,19 +2,21 @@
 //!
 //! By name, the values of a tensor depend on the seed, the layer's name and the tensor's shape
 //! alone: the same seed gives the same weights on every machine, and adding a layer changes no other
-//! layer. As neon draws, one generator gives the values of all tensors, one after another.
+//! layer. As neon draws, one generator gives the values of all tensors, one after another, and those
+//! of the last layer first ([`drawn_first`]).
 //!
 //! Uniform values are the same on every platform; normal ones differ in the last digit of an f64
 //! where logarithms do.
 
 use super::orthonormal::orthonormal;
-use super::spec::{ParameterSpec, Role};
+use super::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role};
 use crate::config::experiment::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::random::mt19937::Mt19937;
 use crate::random::{Generator, Stream};
 
-/// Gives each tensor of a network its initial values. It is asked in the order of the layers.
+/// Gives each tensor of a network its initial values. It is asked for the layer that
+/// [`drawn_first`] names, then for all others in their order.
 #[derive(Debug)]
 pub struct InitialWeights(Generators);
 
@@ -85,6 +87,28 @@ impl InitialWeights {
             self.next(layer, parameter);
         }
     }
+}
+
+/// The layer whose weights are drawn before those of all others, wherever it stands.
+///
+/// neon allocates the last layer that has an output of its own before it goes through all layers,
+/// and draws a layer's weights when it allocates it. Biases, activations, batch norm and dropout
+/// write over their input; so it is the last linear layer or convolution, unless a pooling layer
+/// stands behind it.
+pub fn drawn_first(spec: &NetworkSpec) -> Option<&LayerSpec> {
+    if spec.initial_draws == InitialDraws::ByName {
+        return None;
+    }
+    let last = spec.layers.iter().rev().find(|layer| {
+        matches!(
+            layer.operation,
+            Operation::Convolution { .. }
+                | Operation::Linear
+                | Operation::MaxPooling { .. }
+                | Operation::AveragePooling { .. }
+        )
+    });
+    last.filter(|layer| !layer.parameters.is_empty())
 }
 
 /// What an initializer says about one tensor.

@@ -48,6 +48,7 @@ fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<NetworkSpec>
         },
         classes: None,
         initializer: Initializer::XavierLocal,
+        linear_initializer: Initializer::XavierLocal,
         bias_initializer: Initializer::Constant { value: 0.0 },
         initial_draws: InitialDraws::ByName,
         initial_weights: None,

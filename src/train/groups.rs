@@ -107,6 +107,7 @@ mod tests {
             },
             classes: None,
             initializer: Initializer::Kaiming,
+            linear_initializer: Initializer::Kaiming,
             bias_initializer: Initializer::Constant { value: 0.0 },
             initial_draws: InitialDraws::ByName,
             initial_weights: None,

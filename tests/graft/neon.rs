@@ -273,3 +273,26 @@ fn other_modes_of_pooling_dropout_and_drawing_are_planned_and_trained() {
     place.succeed(&["run", "e.toml"]);
     assert_eq!(place.read("results/e/inference.txt").lines().count(), 24);
 }
+
+#[test]
+fn from_the_seed_alone_the_run_begins_with_neons_weights_and_ends_with_its_confidences() {
+    let place = place();
+    // The seed that neon's file of initial weights names.
+    let model = TARGET
+        .replace(
+            "source_model = \"neon/SOURCE\"\nlearning_rate_multiplier = 0\n",
+            "",
+        )
+        .replace(
+            "epochs = 1",
+            "epochs = 3\nseed = 7\ncompatibility = \"neon\"",
+        );
+    place.write("e.toml", model);
+    place.succeed(&["run", "e.toml"]);
+    let neons = std::fs::read_to_string(data("neon/inference_scratch_lr0.001.txt"));
+    let difference = largest_difference(
+        &place.read("results/e/inference.txt"),
+        &neons.expect("neon's inference file"),
+    );
+    assert!(difference < 2e-6, "{difference}");
+}

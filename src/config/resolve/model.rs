@@ -9,7 +9,7 @@ use super::checks::{BELOW_ONE, Checks, POSITIVE, word};
 use super::initializer::initializer;
 use super::layers::{layer_name, named_layers};
 use crate::config::experiment::*;
-use crate::config::file::{Compatibility, ModelTable};
+use crate::config::file::{Compatibility, ModelTable, NameOrTable};
 
 /// Channels of VGG's five blocks at width 1 (Simonyan and Zisserman 2015, table 1).
 const VGG_WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
@@ -19,26 +19,26 @@ pub fn model(checks: &mut Checks, mut table: ModelTable) -> Model {
     if let Some(classes) = table.classes {
         checks.at_least(2, "model.classes", classes);
     }
-    let [initializer, bias_initializer] = [
-        (
-            "model.initializer",
-            &table.initializer,
-            Initializer::XavierLocal,
-        ),
-        (
-            "model.bias_initializer",
-            &table.bias_initializer,
-            Initializer::Constant { value: 0.0 },
-        ),
-    ]
-    .map(|(key, given, default)| {
-        let given = given.as_ref();
-        given.map_or(default, |given| initializer(checks, key, given))
-    });
+    let mut initializer = |key: &str, given: &Option<NameOrTable>| {
+        let given = given.as_ref()?;
+        Some(initializer(checks, &format!("model.{key}"), given))
+    };
+    let of_convolutions = initializer("initializer", &table.initializer);
+    let of_linear = initializer("linear_initializer", &table.linear_initializer);
+    let of_biases = initializer("bias_initializer", &table.bias_initializer);
+    // The course's script, which runs on neon, begins its linear layers otherwise.
+    let of_linear =
+        of_linear
+            .or(of_convolutions)
+            .unwrap_or_else(|| match checks.compatibility.is_neon() {
+                true => Initializer::GlorotUniform,
+                false => Initializer::XavierLocal,
+            });
     Model {
         classes: table.classes,
-        initializer,
-        bias_initializer,
+        initializer: of_convolutions.unwrap_or(Initializer::XavierLocal),
+        linear_initializer: of_linear,
+        bias_initializer: of_biases.unwrap_or(Initializer::Constant { value: 0.0 }),
         initial_draws: word(
             table.initial_draws,
             match checks.compatibility.is_neon() {

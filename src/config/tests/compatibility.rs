@@ -2,7 +2,7 @@
 
 use super::{LEAST, beside_least, loaded};
 use crate::config::experiment::{
-    DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, Mean, PoolingSize,
+    DropoutScaling, Gradient, InitialDraws, Initializer, LastBatch, LossName, Mean, PoolingSize,
 };
 
 /// What `compatibility = "neon"` stands for, key by key.
@@ -13,6 +13,7 @@ data.last_batch = "wrap"
 preprocessing.mean = "own"
 loss.name = "binary_cross_entropy"
 loss.gradient = "shortcut"
+model.linear_initializer = "glorot_uniform"
 model.initial_draws = "neon"
 model.pooling = "floor"
 model.dropout_scaling = "inference"
@@ -87,4 +88,13 @@ fn a_seed_that_neons_generator_does_not_take() {
     assert_eq!(loaded(&compatible("neon", "")).seeds, [42]);
     let experiment = loaded(&format!("compatibility = \"neon\"\n{LEAST}{by_name}"));
     assert_eq!(experiment.seeds, [4_294_967_296]);
+}
+
+#[test]
+fn linear_layers_begin_as_convolutions_do_where_an_initializer_is_given() {
+    for switch in ["none", "neon"] {
+        let model = loaded(&compatible(switch, "model.initializer = \"kaiming\"\n")).model;
+        assert_eq!(model.linear_initializer, Initializer::Kaiming);
+        assert_eq!(model.initializer, Initializer::Kaiming);
+    }
 }

@@ -55,6 +55,7 @@ head_names = ["fc6_new", "fc7_new"]
 classifier = "classifier"
 dropout = 0.5
 initializer = { name = "xavier_local" }
+linear_initializer = { name = "xavier_local" }
 bias_initializer = { name = "constant", value = 0.0 }
 initial_draws = "by_name"
 pooling = "floor"
@@ -135,6 +136,7 @@ head = []
 classifier = "cls"
 classes = 5
 dropout = 0
+linear_initializer = { name = "orthonormal", scale = 1.1 }
 initializer = { name = "gaussian", mean = 0.25, deviation = 0.05 }
 bias_initializer = { name = "neon_xavier", local = false }
 initial_draws = "neon"

@@ -1,6 +1,13 @@
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
 
 use super::*;
+use crate::model::network::{Network, Weights};
+use crate::neon_figures::reference_network;
+use crate::numbers::{Dtype, Numbers};
+use crate::source::{self, import};
 
 const WORDS: [Initializer; 13] = [
     Initializer::Constant { value: 0.5 },
@@ -242,5 +249,51 @@ fn assert_equal_up_to_signs(ours: &[f64], neons: &[f32], columns: usize) {
         let same = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         let opposite = pairs().map(|(a, b)| (a + b).abs()).fold(0.0, f64::max);
         assert!(same.min(opposite) < 1e-6, "{ours:?} is not {neons:?}");
+    }
+}
+
+#[test]
+fn the_seed_of_a_neon_run_gives_all_its_initial_weights_bit_for_bit() {
+    // As the file says: neon 2.6, rng_seed 7, Xavier() for convolutions, GlorotUniform() for the
+    // rest, biases 0.
+    const NEONS_SEED: u64 = 7;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/neon/target_init.p");
+    let neons = source::read(Path::new(path)).expect("a model of neon's");
+    let network = reference_network();
+    let (tensors, _) = import::import(&neons, &network, &[]).expect("layers that fit");
+    let ours = Network::new(
+        &network,
+        Weights::new(),
+        NEONS_SEED,
+        Dtype::F32,
+        &Device::flex(),
+    );
+    let ours = ours.expect("a network").tensors();
+    assert_eq!(ours.len(), tensors.len());
+    for (ours, neons) in ours.iter().zip(&tensors) {
+        assert_eq!(ours.layer, neons.layer);
+        assert_eq!(ours.values, neons.values, "{}", ours.layer);
+    }
+}
+
+#[test]
+fn given_weights_do_not_change_what_neons_way_draws_for_the_others() {
+    let network = reference_network();
+    let build = |weights| {
+        let network = Network::new(&network, weights, 7, Dtype::F32, &Device::flex());
+        network.expect("a network").tensors()
+    };
+    let mut ones = Weights::new();
+    for name in ["conv1_1", "fc7_new", "cls_imdb_wiki_face"] {
+        let layer = network.layers.iter().find(|layer| layer.name == name);
+        let count = layer.expect("the layer").parameter_count();
+        let values = Numbers::from(vec![1.0; count]);
+        ones.insert((name.to_string(), Role::Weight), values);
+    }
+    for (drawn, partly) in build(Weights::new()).iter().zip(build(ones.clone())) {
+        match ones.get(&(drawn.layer.clone(), drawn.role)) {
+            Some(given) => assert_eq!(partly.values, *given),
+            None => assert_eq!(partly.values, drawn.values, "{}", drawn.layer),
+        }
     }
 }

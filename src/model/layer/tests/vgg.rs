@@ -4,12 +4,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::config::experiment::{
-    Architecture, Body, DropoutScaling, InitialDraws, Model, PoolingSize,
-};
 use crate::model::network::Weights;
 use crate::model::spec::NetworkSpec;
-use crate::neon_figures::{Figures, Matrix, deviation};
+use crate::neon_figures::{Figures, Matrix, deviation, reference_network};
 use crate::source::{self, import};
 
 /// Largest deviation, of f64 too: the figures are f32.
@@ -17,28 +14,6 @@ const TOLERANCE: f64 = 1e-6;
 /// Of the gradient of weights in f32, which sums over up to 4,096 places. (In f64 it is within
 /// [`TOLERANCE`]: what deviates is the sum's rounding, in neon and here.)
 const SUMMED: f64 = 3e-6;
-
-/// The course's network at the widths of the figures.
-fn network() -> NetworkSpec {
-    let model = Model {
-        body: Body::Architecture {
-            architecture: Architecture::Vgg16,
-            widths: vec![4, 8, 16, 16, 16],
-            head: vec![32, 32],
-            head_names: vec!["fc6_new".into(), "fc7_new".into()],
-            classifier: "cls_imdb_wiki_face".into(),
-            dropout: 0.0,
-        },
-        classes: None,
-        initializer: Initializer::XavierLocal,
-        bias_initializer: Initializer::Constant { value: 0.0 },
-        initial_draws: InitialDraws::ByName,
-        initial_weights: None,
-        pooling: PoolingSize::Floor,
-        dropout_scaling: DropoutScaling::Training,
-    };
-    NetworkSpec::resolve(&model, [3, 32, 32], 2).expect("a network")
-}
 
 /// The initial weights of the reference runs, with the source model's imported over them.
 fn weights(network: &NetworkSpec) -> Weights {
@@ -48,7 +23,7 @@ fn weights(network: &NetworkSpec) -> Weights {
         let model = source::read(&directory.join(file)).expect("a model of neon's");
         let (tensors, _) = import::import(&model, network, &[]).expect("layers that fit");
         for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values.into());
+            weights.insert((tensor.layer, tensor.role), tensor.values);
         }
     }
     weights
@@ -82,7 +57,7 @@ fn names_of_neons(network: &NetworkSpec) -> Vec<String> {
 
 #[test]
 fn every_layer_of_the_reference_network_gives_neons_output_error_and_gradient() {
-    let network = network();
+    let network = reference_network();
     for dtype in [Dtype::F32, Dtype::F64] {
         let (layers, inputs) = forward(&network, dtype);
         backward(&network, &layers, inputs, dtype);
