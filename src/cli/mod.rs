@@ -2,6 +2,7 @@
 //! text. Nothing below this floor knows an argument or draws on a terminal.
 
 mod compare;
+mod convert;
 mod inspect;
 mod plan;
 mod predict;
@@ -35,6 +36,7 @@ enum Verb {
     Plan(plan::Arguments),
     Compare(compare::Arguments),
     Inspect(inspect::Arguments),
+    Convert(convert::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
 }
@@ -50,6 +52,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Plan(arguments) => plan::run(arguments),
         Verb::Compare(arguments) => compare::run(arguments),
         Verb::Inspect(arguments) => inspect::run(arguments),
+        Verb::Convert(arguments) => convert::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
     }

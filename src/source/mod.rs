@@ -1,13 +1,16 @@
 //! Source models: trained weights in files of several formats, and their import by layer name.
 //!
 //! [`read`] makes one [`SourceModel`] of any file that it knows; [`import`] matches its layers with
-//! those of a [`NetworkSpec`] and leaves a [`receipt`]. One format a file: `neon` (over `pickle`
-//! and `numpy`), [`safetensors`]. Nothing here knows a device or a backend.
+//! those of a [`NetworkSpec`] and leaves a [`receipt`]; [`convert`](convert::convert) carries a model
+//! from one format to another. One format a file: [`neon`] (over `pickle` and `numpy`),
+//! [`safetensors`]. Nothing here knows a device or a backend.
 
+pub mod convert;
+pub mod document;
 mod element;
 pub mod import;
 mod matching;
-mod neon;
+pub mod neon;
 mod numpy;
 mod pickle;
 pub mod receipt;

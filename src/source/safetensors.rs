@@ -15,7 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
 use super::element::{ByteOrder, Element};
-use super::{Contents, Format, SourceLayer, SourceTensor};
+use super::{Contents, Format, SourceLayer, SourceTensor, document};
 use crate::error::{At, Error, Result};
 use crate::files::write_atomically_with;
 use crate::numbers::{self, Numbers};
@@ -102,7 +102,7 @@ pub fn load(path: &Path) -> Result<Stock> {
 }
 
 /// The layers of the model in `bytes`: `conv1_1.weight` is the tensor `weight` of the layer
-/// `conv1_1`. Byte strings belong to no layer.
+/// `conv1_1`. Byte strings and what an optimizer remembers belong to no layer.
 pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     let stock = decode(bytes)?;
     let mut layers: Vec<SourceLayer> = Vec::new();
@@ -111,6 +111,9 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
         let StoredData::Numbers(values) = stored.data else {
             continue;
         };
+        if document::is_state(&stored.name) {
+            continue;
+        }
         let Some((layer, role)) = stored.name.rsplit_once('.') else {
             let problem = format!("tensor `{}` names no layer", stored.name.escape_debug());
             return Err(Error::new(problem).help("names are `<layer>.<role>`: `conv1_1.weight`"));
@@ -137,7 +140,8 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     })
 }
 
-fn decode(bytes: &[u8]) -> Result<Stock> {
+/// Everything that the file in `bytes` holds.
+pub(super) fn decode(bytes: &[u8]) -> Result<Stock> {
     let damaged = |error: safetensors::SafeTensorError| {
         Error::new(format!("is not a complete safetensors file: {error}"))
             .help("the file is truncated or damaged: copy it again and compare its size")

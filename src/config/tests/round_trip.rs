@@ -30,6 +30,7 @@ backend = "cpu"
 seeds = [42]
 epochs = 10
 batch_size = 32
+save_optimizer_state = false
 
 [learning_rate_multiplier]
 default = 1.0
@@ -104,6 +105,7 @@ epochs = 3
 batch_size = 7
 source_model = "models/VGG \"D\".p"
 save_path = 'out\fine.prm'
+save_optimizer_state = true
 learning_rate_multiplier = { imported = 0.001, default = 0.9, "conv1_*" = 0, conv5_3 = 1e-7 }
 data = { root = "/somewhere", train = "train.h5", test = "test.h5", shuffle = false }
 preprocessing = { mean = "own", scale = 0.00392156862745098 }
