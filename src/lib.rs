@@ -26,6 +26,8 @@ pub mod error;
 pub mod files;
 pub mod gather;
 pub mod model;
+#[cfg(test)]
+mod neon_figures;
 pub mod numbers;
 pub mod pattern;
 pub mod plan;

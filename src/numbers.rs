@@ -3,6 +3,8 @@
 //! What flows between files ([`crate::source`]) and devices ([`crate::model`]): neither has to
 //! round what the other holds. It knows neither shapes nor devices.
 
+use std::fmt;
+
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,17 @@ impl Dtype {
             Dtype::F32 => 4,
             Dtype::F64 => 8,
         }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dtype::F32 => "f32",
+            Dtype::F64 => "f64",
+            Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
+        })
     }
 }
 
@@ -122,6 +135,13 @@ impl Numbers {
             Numbers::F16(values) => Numbers::F16(places.map(|place| values[place]).collect()),
             Numbers::Bf16(values) => Numbers::Bf16(places.map(|place| values[place]).collect()),
         }
+    }
+}
+
+/// No values.
+impl Default for Numbers {
+    fn default() -> Self {
+        Numbers::F32(Vec::new())
     }
 }
 

@@ -6,15 +6,34 @@
 //! by name: those belong to the callers.
 //!
 //! The seed of a stream is the SHA-256 of its derivation, the numbers come from ChaCha with 8
-//! rounds, and every method uses only integer arithmetic and exactly rounded floating-point
-//! operations: the numbers are the same on every platform.
+//! rounds, and every method but [`normal`](Generator::normal) uses only integer arithmetic and
+//! exactly rounded floating-point operations: the numbers are the same on every platform.
+//!
+//! [`mt19937`] is not of this kind: one sequence for everything, as neon draws.
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
+pub mod mt19937;
+
 /// Separates this derivation from any later one; changing it changes every random number.
 const DERIVATION: &[u8] = b"graft random stream 1";
+
+/// What draws numbers: a [`Stream`] of graft's own, or [`mt19937::Mt19937`] as neon does.
+pub trait Generator {
+    /// Uniform in [0, 1): a multiple of 2⁻⁵³.
+    fn uniform(&mut self) -> f64;
+
+    /// Normal with mean 0 and variance 1. It takes a logarithm, whose last digit differs between
+    /// platforms.
+    fn normal(&mut self) -> f64;
+
+    /// Uniform in [low, high).
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+}
 
 /// An endless sequence of random numbers that belongs to one purpose.
 #[derive(Debug)]
@@ -96,10 +115,33 @@ impl Stream {
 
     /// Nearly normal with mean 0 and variance 1: the sum of twelve uniform numbers, less 6.
     ///
-    /// Its tails end at ±6. A true normal needs a logarithm, whose last digit differs between
-    /// platforms.
+    /// Its tails end at ±6. Unlike [`normal`](Generator::normal) it is the same on every platform.
     pub fn roughly_normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+impl Generator for Stream {
+    fn uniform(&mut self) -> f64 {
+        Stream::uniform(self)
+    }
+
+    /// The second number of each pair is dropped: a stream has no state but its place.
+    fn normal(&mut self) -> f64 {
+        polar(|| self.uniform())[1]
+    }
+}
+
+/// Two normal numbers with mean 0 and variance 1 of uniform ones: Marsaglia and Bray (1964).
+fn polar(mut uniform: impl FnMut() -> f64) -> [f64; 2] {
+    loop {
+        // A point in the square around the unit circle, and its distance from the centre, squared.
+        let (x, y) = (2.0 * uniform() - 1.0, 2.0 * uniform() - 1.0);
+        let square = x * x + y * y;
+        if 0.0 < square && square < 1.0 {
+            let factor = (-2.0 * square.ln() / square).sqrt();
+            return [factor * x, factor * y];
+        }
     }
 }
 
@@ -164,6 +206,15 @@ mod tests {
         order.sort_unstable();
         assert_eq!(order, (0..1000).collect::<Vec<_>>());
         assert!(Stream::new(7, "permutation", &[]).permutation(0).is_empty());
+    }
+
+    #[test]
+    fn normal_numbers_have_mean_0_and_variance_1_and_tails() {
+        let mut stream = Stream::new(7, "normal", &[]);
+        let numbers: Vec<f64> = (0..10_000).map(|_| stream.normal()).collect();
+        let moment = |n: i32| numbers.iter().map(|x| x.powi(n)).sum::<f64>() / 10_000.0;
+        assert!(moment(1).abs() < 0.04 && (moment(2) - 1.0).abs() < 0.06);
+        assert!((moment(4) - 3.0).abs() < 0.3, "{}", moment(4));
     }
 
     #[test]

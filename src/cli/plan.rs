@@ -16,6 +16,7 @@ use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
+use crate::runner::initial;
 use crate::runner::setup::{self, Outline};
 use crate::source::{self, SourceModel};
 use crate::train::groups;
@@ -139,6 +140,9 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
             runs[maker].name()
         );
     }
+    if let Some(file) = &outline.initial {
+        let _ = writeln!(text, "   {}", initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         let _ = writeln!(text, "   {}", receipt.summary());
         for warning in receipt.warnings() {
@@ -177,7 +181,7 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
         let yes = |yes: bool| Cell::from(if yes { "yes" } else { "no" });
         let cells = [
             layer.name.as_str().into(),
-            layer.operation.name().into(),
+            layer.operation.description().into(),
             shape_text(&layer.output).into(),
             only_with_parameters(layer.parameter_count().into()),
             only_with_parameters(yes(rate.imported)),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml_edit::{Item, Table};
 
+pub use super::initializer::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
 
@@ -27,7 +28,7 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Complete passes over the training file; at least 1.
     pub epochs: usize,
-    /// Samples a step; at least 1. The last batch of an epoch may be smaller.
+    /// Samples a step; at least 1.
     pub batch_size: usize,
     /// File whose layers are imported; absent: from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +50,7 @@ pub struct Experiment {
     pub source: Source,
     pub evaluation: Evaluation,
     pub checkpoint: Checkpoint,
+    pub record: Record,
 }
 
 impl Experiment {
@@ -117,6 +119,18 @@ pub struct Data {
     pub files: DataFiles,
     /// A new order of the training samples each epoch.
     pub shuffle: bool,
+    pub last_batch: LastBatch,
+}
+
+/// What happens when the batch size does not divide the number of training samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastBatch {
+    /// The last batch of an epoch has fewer samples.
+    Smaller,
+    /// It is filled from the start of the file, and the next epoch begins behind those samples: as
+    /// in neon. Only without `shuffle`.
+    Wrap,
 }
 
 /// Either two HDF5 files in neon's layout, or a task that graft draws.
@@ -165,6 +179,15 @@ pub struct Model {
     pub initializer: Initializer,
     /// Initial biases.
     pub bias_initializer: Initializer,
+    pub initial_draws: InitialDraws,
+    /// File of a whole model whose weights are the initial ones; absent: they are drawn. What is
+    /// imported from a `source_model` replaces them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<PathBuf>,
+    /// Of all pooling layers. Convolutions always floor.
+    pub pooling: PoolingSize,
+    /// Of all dropout layers.
+    pub dropout_scaling: DropoutScaling,
 }
 
 /// A named architecture, or layers one by one.
@@ -236,7 +259,7 @@ pub enum LayerKind {
         stride: usize,
         padding: usize,
     },
-    /// Drops with this probability in training, inverted (kept values are divided by 1 - rate).
+    /// Drops with this probability in training; [`Model::dropout_scaling`] makes up for it.
     Dropout {
         rate: f64,
     },
@@ -256,30 +279,41 @@ pub enum LayerKind {
     Softmax,
 }
 
-/// A distribution of initial values. Fan-in and fan-out as in the paper or neon's code it names.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum Initializer {
-    /// U(±sqrt(3 / fan-in)): neon's `Xavier(local=True)`.
-    XavierLocal,
-    /// U(±sqrt(6 / (fan-in + fan-out))): Glorot and Bengio 2010.
-    GlorotUniform,
-    /// U(±sqrt(6 / fan-in)): He et al. 2015, in its uniform form.
-    Kaiming,
-    /// U(low, high).
-    Uniform {
-        low: f64,
-        high: f64,
-    },
-    Constant {
-        value: f64,
-    },
+/// How the size of a pooling layer's output is rounded where its windows do not fit exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingSize {
+    /// Down: the last pixels may be in no window. As in neon.
+    Floor,
+    /// Up: the last window may reach beyond the image. As in Caffe.
+    Ceil,
+}
+
+/// When dropout makes up for the values that it drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropoutScaling {
+    /// Kept values are divided by the chance of keeping (inverted dropout), as in Caffe.
+    Training,
+    /// All values are multiplied by the chance of keeping at inference: Srivastava et al. 2014, neon.
+    Inference,
 }
 
 /// The cost that training minimizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     pub name: LossName,
+    pub gradient: Gradient,
+}
+
+/// What training descends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradient {
+    /// The cost itself.
+    Exact,
+    /// confidence - target, whatever the cost: the gradient of the cross-entropy. neon's shortcut.
+    Shortcut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -348,6 +382,13 @@ pub struct Source {
 pub struct Evaluation {
     /// Evaluate the test file after each epoch too, not only once at the end.
     pub each_epoch: bool,
+}
+
+/// What a record holds besides what every record holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The cost of every minibatch, in `batches.csv`.
+    pub batches: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

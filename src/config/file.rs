@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::experiment::{Architecture, Backend, LossName, Mean};
+use super::experiment::{
+    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, Mean,
+    PoolingSize,
+};
 use crate::numbers::Dtype;
 
 /// The top level.
@@ -42,6 +45,7 @@ pub struct File {
     pub source: SourceTable,
     pub evaluation: EvaluationTable,
     pub checkpoint: CheckpointTable,
+    pub record: RecordTable,
 }
 
 /// Whose behaviour the keys that are not given stand for. A matter of defaults alone: the resolved
@@ -85,6 +89,7 @@ pub struct DataTable {
     pub builtin: Option<String>,
     pub draw_seed: Option<u64>,
     pub shuffle: Option<bool>,
+    pub last_batch: Option<Word<LastBatch>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +113,10 @@ pub struct ModelTable {
     pub classes: Option<usize>,
     pub initializer: Option<NameOrTable>,
     pub bias_initializer: Option<NameOrTable>,
+    pub initial_draws: Option<Word<InitialDraws>>,
+    pub initial_weights: Option<PathBuf>,
+    pub pooling: Option<Word<PoolingSize>>,
+    pub dropout_scaling: Option<Word<DropoutScaling>>,
 }
 
 /// One entry of `[[model.layers]]`; which keys it may have depends on its type.
@@ -154,6 +163,10 @@ pub struct InitializerTable {
     pub low: Option<f64>,
     pub high: Option<f64>,
     pub value: Option<f64>,
+    pub mean: Option<f64>,
+    pub deviation: Option<f64>,
+    pub scale: Option<f64>,
+    pub local: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -162,14 +175,23 @@ pub enum InitializerName {
     XavierLocal,
     GlorotUniform,
     Kaiming,
+    KaimingNormal,
+    Gaussian,
     Uniform,
     Constant,
+    Identity,
+    Orthonormal,
+    NeonXavier,
+    NeonKaiming,
+    NeonGlorotUniform,
+    NeonIdentity,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossTable {
     pub name: Option<Word<LossName>>,
+    pub gradient: Option<Word<Gradient>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -225,6 +247,12 @@ pub struct EvaluationTable {
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointTable {
     pub every: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordTable {
+    pub batches: Option<bool>,
 }
 
 /// One of a few words. figment would also take the number of a variant for an enum.

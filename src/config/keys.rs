@@ -27,6 +27,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("data.builtin", r#""drawn_smiles""#),
     ("data.draw_seed", "2018"),
     ("data.shuffle", "true"),
+    ("data.last_batch", r#""smaller""#),
     ("preprocessing.mean", r#""train""#),
     ("preprocessing.scale", "0.00392"),
     ("model.architecture", r#""vgg16""#),
@@ -58,7 +59,12 @@ pub const KEYS: &[(&str, &str)] = &[
         "model.bias_initializer",
         r#"{ name = "constant", value = 0.1 }"#,
     ),
+    ("model.initial_draws", r#""neon""#),
+    ("model.initial_weights", r#""models/initial.safetensors""#),
+    ("model.pooling", r#""ceil""#),
+    ("model.dropout_scaling", r#""inference""#),
     ("loss.name", r#""cross_entropy""#),
+    ("loss.gradient", r#""exact""#),
     ("optimizer.algorithm", r#""momentum""#),
     ("optimizer.learning_rate", "0.001"),
     ("optimizer.momentum", "0.9"),
@@ -72,13 +78,26 @@ pub const KEYS: &[(&str, &str)] = &[
     ("source.require", r#"["conv*"]"#),
     ("evaluation.each_epoch", "true"),
     ("checkpoint.every", "5"),
+    ("record.batches", "true"),
 ];
 
 /// What a table means where its keys are not fixed, or are not keys of a table only.
 const OPEN: &[(&str, &[&str])] = &[
     ("learning_rate_multiplier", &["imported", "default"]),
-    ("initializer", &["name", "low", "high", "value"]),
-    ("bias_initializer", &["name", "low", "high", "value"]),
+    ("initializer", INITIALIZER),
+    ("bias_initializer", INITIALIZER),
+];
+
+/// The keys of an initializer.
+const INITIALIZER: &[&str] = &[
+    "name",
+    "low",
+    "high",
+    "value",
+    "mean",
+    "deviation",
+    "scale",
+    "local",
 ];
 
 /// `model.layers.3.kernel` without its index: the path as [`KEYS`] has it.

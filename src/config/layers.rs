@@ -184,8 +184,18 @@ const CHOICES: &[(&str, &[&str])] = &[
         &["momentum", "beta1", "beta2", "epsilon"],
     ),
     ("schedule.name", &["every", "factor"]),
-    ("model.initializer.name", &["low", "high", "value"]),
-    ("model.bias_initializer.name", &["low", "high", "value"]),
+    ("model.initializer.name", OF_INITIALIZERS),
+    ("model.bias_initializer.name", OF_INITIALIZERS),
+];
+
+const OF_INITIALIZERS: &[&str] = &[
+    "low",
+    "high",
+    "value",
+    "mean",
+    "deviation",
+    "scale",
+    "local",
 ];
 
 /// The keys of [`CHOICES`] that go with a word, be it an algorithm, a schedule or an initializer.
@@ -197,6 +207,9 @@ pub fn taken_by(table: &str, word: &str) -> &'static [&'static str] {
         ("schedule" | "optimizer", _) => &[],
         (_, "uniform") => &["low", "high"],
         (_, "constant") => &["value"],
+        (_, "gaussian") => &["mean", "deviation"],
+        (_, "orthonormal") => &["scale"],
+        (_, "neon_xavier" | "neon_kaiming") => &["local"],
         _ => &[],
     }
 }

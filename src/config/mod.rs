@@ -13,6 +13,7 @@ mod backend;
 mod diagnosis;
 pub mod experiment;
 mod file;
+mod initializer;
 mod keys;
 mod layer;
 mod layers;

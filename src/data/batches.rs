@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Pixel};
 use crate::error::{Error, Result};
+use crate::numbers::{Dtype, Numbers};
 
 /// Batches that wait ready while the training loop works on another.
 const AHEAD: usize = 2;
@@ -19,17 +20,18 @@ pub struct Batch {
     /// Which samples of the dataset these are.
     pub samples: Vec<usize>,
     /// Preprocessed values, (samples, channels, height, width) in row-major order.
-    pub pixels: Vec<f32>,
+    pub pixels: Numbers,
     /// The class of each sample.
     pub labels: Vec<u32>,
 }
 
-/// What happens to each value: `(value - mean) * scale`.
+/// What happens to each value: `(value - mean) * scale`, in `dtype`; half precisions compute in f32.
 #[derive(Debug, Clone)]
 pub struct Transform {
     /// One mean for each value of a sample, as [`Dataset::mean`] gives it; `None`: 0.
-    pub mean: Option<Arc<Vec<f32>>>,
-    pub scale: f32,
+    pub mean: Option<Arc<Vec<f64>>>,
+    pub scale: f64,
+    pub dtype: Dtype,
 }
 
 /// Iterator over batches. Dropping it ends its thread.
@@ -124,9 +126,10 @@ fn read_all(
 }
 
 fn read_batch(dataset: &Dataset, samples: &[usize], transform: &Transform) -> Result<Batch> {
-    let mut pixels = Vec::new();
-    dataset.read(samples, &mut pixels)?;
-    transform.apply(&mut pixels);
+    let pixels = match transform.dtype {
+        Dtype::F64 => Numbers::F64(read_pixels(dataset, samples, transform)?),
+        dtype => Numbers::F32(read_pixels(dataset, samples, transform)?).to(dtype),
+    };
     let labels = dataset.labels();
     Ok(Batch {
         samples: samples.to_vec(),
@@ -135,18 +138,50 @@ fn read_batch(dataset: &Dataset, samples: &[usize], transform: &Transform) -> Re
     })
 }
 
+fn read_pixels<T: Pixel>(
+    dataset: &Dataset,
+    samples: &[usize],
+    transform: &Transform,
+) -> Result<Vec<T>> {
+    let mut pixels = Vec::new();
+    dataset.read(samples, &mut pixels)?;
+    transform.apply(&mut pixels);
+    Ok(pixels)
+}
+
 impl Transform {
+    /// Samples as stored, preprocessed.
+    pub fn of(&self, mut pixels: Vec<f32>) -> Numbers {
+        match self.dtype {
+            Dtype::F64 => {
+                let mut pixels: Vec<f64> = pixels.into_iter().map(f64::from).collect();
+                self.apply(&mut pixels);
+                Numbers::F64(pixels)
+            }
+            dtype => {
+                self.apply(&mut pixels);
+                Numbers::F32(pixels).to(dtype)
+            }
+        }
+    }
+
     /// Preprocesses samples in place; `pixels` holds whole samples, one after the other.
-    pub fn apply(&self, pixels: &mut [f32]) {
+    fn apply<T: Pixel>(&self, pixels: &mut [T]) {
+        let scale = T::nearest(self.scale);
         match &self.mean {
             Some(mean) => {
                 for sample in pixels.chunks_mut(mean.len().max(1)) {
-                    for (value, mean) in sample.iter_mut().zip(mean.iter()) {
-                        *value = (*value - mean) * self.scale;
+                    for (value, &mean) in sample.iter_mut().zip(mean.iter()) {
+                        *value = value.transformed(T::nearest(mean), scale);
                     }
                 }
             }
-            None => pixels.iter_mut().for_each(|value| *value *= self.scale),
+            None => {
+                let zero = T::default();
+                pixels
+                    .iter_mut()
+                    .for_each(|value| *value = value.transformed(zero, scale));
+            }
         }
     }
 }

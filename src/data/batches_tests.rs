@@ -9,6 +9,7 @@ use crate::data::writer::DatasetWriter;
 const PLAIN: Transform = Transform {
     mean: None,
     scale: 1.0,
+    dtype: Dtype::F32,
 };
 
 /// `samples` samples of shape (1, 1, 2); sample n holds [n, 100 + n] and has label n modulo 3.
@@ -43,8 +44,8 @@ fn every_sample_comes_once_in_the_given_order() {
     assert_eq!(samples, order);
     for batch in batches {
         for (place, &sample) in batch.samples.iter().enumerate() {
-            let pixels = &batch.pixels[2 * place..][..2];
-            assert_eq!(pixels, [sample as f32, 100.0 + sample as f32]);
+            let pixels = &batch.pixels.to_f64()[2 * place..][..2];
+            assert_eq!(pixels, [sample as f64, 100.0 + sample as f64]);
             assert_eq!(batch.labels[place], sample as u32 % 3);
         }
     }
@@ -57,12 +58,16 @@ fn values_are_centred_then_scaled() {
     let transform = Transform {
         mean: Some(Arc::new(vec![1.0, 50.0])),
         scale: 0.5,
+        dtype: Dtype::F32,
     };
     let batch = Batches::new(dataset, vec![0, 1], 2, transform)
         .unwrap()
         .next()
         .unwrap();
-    assert_eq!(batch.unwrap().pixels, [-0.5, 25.0, 0.0, 25.5]);
+    assert_eq!(
+        batch.unwrap().pixels,
+        Numbers::from(vec![-0.5, 25.0, 0.0, 25.5])
+    );
 }
 
 #[test]
@@ -114,6 +119,7 @@ fn what_cannot_work_is_refused_at_once() {
     let transform = Transform {
         mean: Some(Arc::new(vec![0.0; 3])),
         scale: 1.0,
+        dtype: Dtype::F32,
     };
     assert!(Batches::new(dataset, vec![0], 1, transform).is_err());
 }

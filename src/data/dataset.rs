@@ -31,11 +31,21 @@ pub struct Dataset {
     classes: usize,
     class_names: Vec<String>,
     labels: Vec<u32>,
-    stored_mean: Option<(Vec<f32>, MeanSource)>,
+    stored_mean: Option<(Vec<f64>, MeanSource)>,
     input: Table,
     /// Rows that are read and kept together; `None`: rows are read one by one and not kept.
     block: Option<usize>,
     cache: Mutex<Cache>,
+}
+
+/// A type that pixels are computed in.
+pub trait Pixel: Copy + Default + Into<f64> {
+    /// The nearest value of this type.
+    fn nearest(value: f64) -> Self;
+    fn from_f32(value: f32) -> Self;
+    fn is_finite(self) -> bool;
+    /// `(self - mean) * scale`, each step rounded to this type.
+    fn transformed(self, mean: Self, scale: Self) -> Self;
 }
 
 /// Where a [`Dataset::mean`] comes from.
@@ -127,7 +137,7 @@ impl Dataset {
     ///
     /// # Errors
     /// If a sample cannot be read.
-    pub fn mean(&self) -> Result<Vec<f32>> {
+    pub fn mean(&self) -> Result<Vec<f64>> {
         match &self.stored_mean {
             Some((mean, MeanSource::StoredPerPixel)) => Ok(mean.clone()),
             Some((mean, _)) => Ok(self.for_each_value(mean)),
@@ -136,14 +146,14 @@ impl Dataset {
     }
 
     /// Reads these samples into `out`, one after the other, each in (channel, row, column) order,
-    /// with the values as stored. `out` then holds `samples.len()` × C·H·W values.
+    /// with the values as stored, or nearest to them. `out` then holds `samples.len()` × C·H·W values.
     ///
     /// # Errors
     /// If there is no such sample, the file cannot be read, or a value is not finite.
-    pub fn read(&self, samples: &[usize], out: &mut Vec<f32>) -> Result<()> {
+    pub fn read<T: Pixel>(&self, samples: &[usize], out: &mut Vec<T>) -> Result<()> {
         let width = self.input.columns();
         out.clear();
-        out.resize(samples.len() * width, 0.0);
+        out.resize(samples.len() * width, T::default());
         // In the order of the file, so that neighbours are read together.
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_unstable_by_key(|&position| samples[position]);
@@ -207,22 +217,22 @@ impl Dataset {
         }
     }
 
-    fn channel_mean(&self) -> Result<Vec<f32>> {
+    fn channel_mean(&self) -> Result<Vec<f64>> {
         let [channels, height, width] = self.shape;
         let (plane, step) = (height * width, STREAMED_VALUES / self.input.columns());
-        let (mut sums, mut pixels) = (vec![0.0f64; channels], Vec::new());
+        let (mut sums, mut pixels) = (vec![0.0f64; channels], Vec::<f64>::new());
         let samples: Vec<usize> = (0..self.len()).collect();
         for samples in samples.chunks(step.max(1)) {
             self.read(samples, &mut pixels)?;
             for (index, values) in pixels.chunks_exact(plane).enumerate() {
-                sums[index % channels] += values.iter().map(|&value| f64::from(value)).sum::<f64>();
+                sums[index % channels] += values.iter().sum::<f64>();
             }
         }
         let count = (self.len() * plane) as f64;
-        Ok(sums.iter().map(|sum| (sum / count) as f32).collect())
+        Ok(sums.iter().map(|sum| sum / count).collect())
     }
 
-    fn for_each_value(&self, channel_mean: &[f32]) -> Vec<f32> {
+    fn for_each_value(&self, channel_mean: &[f64]) -> Vec<f64> {
         let [_, height, width] = self.shape;
         let repeated = channel_mean
             .iter()
@@ -231,26 +241,57 @@ impl Dataset {
     }
 }
 
-fn copy(values: &Values, start: usize, out: &mut [f32]) -> Result<()> {
+macro_rules! pixel {
+    ($number:ty) => {
+        impl Pixel for $number {
+            fn nearest(value: f64) -> Self {
+                value as $number
+            }
+
+            fn from_f32(value: f32) -> Self {
+                value.into()
+            }
+
+            fn is_finite(self) -> bool {
+                <$number>::is_finite(self)
+            }
+
+            fn transformed(self, mean: Self, scale: Self) -> Self {
+                (self - mean) * scale
+            }
+        }
+    };
+}
+
+pixel!(f32);
+pixel!(f64);
+
+fn copy<T: Pixel>(values: &Values, start: usize, out: &mut [T]) -> Result<()> {
     let end = start + out.len();
     match values {
         Values::U8(values) => {
             out.iter_mut()
                 .zip(&values[start..end])
-                .for_each(|(out, &value)| *out = value.into());
+                .for_each(|(out, &value)| *out = T::from_f32(value.into()));
             return Ok(());
         }
-        Values::F32(values) => out.copy_from_slice(&values[start..end]),
+        Values::F32(values) => {
+            out.iter_mut()
+                .zip(&values[start..end])
+                .for_each(|(out, &value)| *out = T::from_f32(value));
+        }
         Values::F64(values) => {
             out.iter_mut()
                 .zip(&values[start..end])
-                .for_each(|(out, &value)| *out = value as f32);
+                .for_each(|(out, &value)| *out = T::nearest(value));
         }
     }
     match out.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(place) => Err(Error::new(format!("value {place} is {}", out[place]))
-            .help("remove the sample from the file, or replace the value")),
+        Some(place) => Err(
+            Error::new(format!("value {place} is {}", out[place].into()))
+                .help("remove the sample from the file, or replace the value"),
+        ),
     }
 }
 

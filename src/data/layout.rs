@@ -18,7 +18,7 @@ pub struct Layout {
     pub class_names: Vec<String>,
     pub labels: Vec<u32>,
     /// As stored: a value for each pixel or for each channel.
-    pub mean: Option<(Vec<f32>, MeanSource)>,
+    pub mean: Option<(Vec<f64>, MeanSource)>,
 }
 
 /// Reads everything but the pixels, and checks that it fits together.
@@ -147,7 +147,7 @@ fn labels(output: &Table, classes: usize) -> Result<Vec<u32>> {
     Ok(labels)
 }
 
-fn mean(file: &File, input: &Table, shape: [usize; 3]) -> Result<Option<(Vec<f32>, MeanSource)>> {
+fn mean(file: &File, input: &Table, shape: [usize; 3]) -> Result<Option<(Vec<f64>, MeanSource)>> {
     let values = match (file.table("mean")?, input.attribute("mean")?) {
         (Some(table), _) if table.rows() * table.columns() > input.columns() => {
             let problem = format!("has shape {:?}, more than a sample", table.shape());
@@ -173,7 +173,6 @@ fn mean(file: &File, input: &Table, shape: [usize; 3]) -> Result<Option<(Vec<f32
             return Err(Error::new(problem).at("mean").at(file.path().display()));
         }
     };
-    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => Err(Error::new(format!("contains {value}"))
             .at("mean")

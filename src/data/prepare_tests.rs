@@ -91,7 +91,7 @@ fn class_folders_are_split_class_by_class() {
     );
     let test = Dataset::open(&summary.test).unwrap();
     assert_eq!(test.mean().unwrap(), train.mean().unwrap());
-    let mut pixels = Vec::new();
+    let mut pixels = Vec::<f32>::new();
     for sample in 0..train.len() {
         train.read(&[sample], &mut pixels).unwrap();
         let cat = train.labels()[sample] == 0;

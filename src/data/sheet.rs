@@ -17,7 +17,7 @@ pub fn write(data: &Dataset, columns: usize, rows: usize, scale: usize, path: &P
         return Err(Error::new(problem).at(data.path().display()));
     }
     let samples: Vec<usize> = (0..data.len().min(columns * rows)).collect();
-    let mut values = Vec::new();
+    let mut values = Vec::<f32>::new();
     data.read(&samples, &mut values)?;
     let (tile_width, tile_height) = (width * scale, height * scale);
     let size = |count: usize, tile: usize| u32::try_from(count * tile).unwrap_or(u32::MAX);

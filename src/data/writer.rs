@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(dataset.class_names(), classes);
             assert_eq!(dataset.mean_source(), MeanSource::StoredPerChannel);
             assert_eq!(dataset.mean().unwrap(), [5.5, 5.5, 7.5, 7.5]);
-            let mut pixels = Vec::new();
+            let mut pixels = Vec::<f32>::new();
             dataset.read(&[2, 0], &mut pixels).unwrap();
             assert_eq!(pixels, [9.0, 10.0, 11.0, 12.0, 1.0, 2.0, 3.0, 4.0]);
         }

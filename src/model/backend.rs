@@ -2,19 +2,29 @@
 
 use burn::tensor::Device;
 
+use super::layer;
 use crate::config::experiment::Backend;
 use crate::error::{Error, Result};
+use crate::numbers::Dtype;
 
-/// The device on which `backend` computes.
+/// The device on which `backend` computes in `dtype`.
 ///
 /// # Errors
-/// The backend is not compiled into this graft, or finds no device.
-pub fn device(backend: Backend) -> Result<Device> {
-    match backend {
-        Backend::Cpu => Ok(Device::flex()),
-        Backend::Ndarray => ndarray(),
-        Backend::Wgpu => wgpu(),
-        Backend::Cuda(index) => cuda(index),
+/// The backend is not compiled into this graft, finds no device, or does not have the precision.
+pub fn device(backend: Backend, dtype: Dtype) -> Result<Device> {
+    let device = match backend {
+        Backend::Cpu => Device::flex(),
+        Backend::Ndarray => ndarray()?,
+        Backend::Wgpu => wgpu()?,
+        Backend::Cuda(index) => cuda(index)?,
+    };
+    match device.supports_dtype(layer::burn_dtype(dtype)) {
+        true => Ok(device),
+        false => Err(
+            Error::new(format!("backend `{backend}` does not compute in {dtype}"))
+                .at("dtype")
+                .help("backend = \"cpu\" computes in f32, f64, f16 and bf16; every backend in f32"),
+        ),
     }
 }
 

@@ -3,15 +3,18 @@
 //! It knows neither names nor learning rates: a frozen layer is one that [`Module::freeze`] froze,
 //! which stops gradients, batch-norm statistics and dropout alike.
 
-use burn::module::{Flag, Module, Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
 use super::spec::{LayerSpec, Operation, Role};
-use crate::random::Stream;
+use crate::numbers::{Dtype, Numbers};
+use dropout::Dropout;
+
+mod dropout;
 
 /// What flows between layers.
 #[derive(Debug, Clone)]
@@ -91,13 +94,6 @@ pub struct Bias {
     bias: Param<Tensor<1>>,
 }
 
-/// Drops values in training, when its flag is up and a [`Draw`] says which samples.
-#[derive(Module, Debug)]
-pub struct Dropout {
-    rate: f64,
-    training: Param<Flag>,
-}
-
 /// A layer without tensors or state.
 #[derive(Module, Debug)]
 pub struct Fixed {
@@ -112,7 +108,7 @@ impl Layer {
         spec: &LayerSpec,
         first_id: u64,
         device: &Device,
-        mut values: impl FnMut(usize) -> Vec<f32>,
+        mut values: impl FnMut(usize) -> Numbers,
     ) -> Self {
         match spec.operation {
             Operation::Convolution { stride, padding } => Layer::Convolution(Convolution {
@@ -138,17 +134,14 @@ impl Layer {
                 norm.running_var.update(tensor(shape, values(3), device));
                 Layer::BatchNorm(norm)
             }
-            Operation::Dropout { rate } => Layer::Dropout(Dropout {
-                rate,
-                training: Param::from_bool(true),
-            }),
+            Operation::Dropout { rate, scaling } => Layer::Dropout(Dropout::new(rate, scaling)),
             operation => Layer::Fixed(Fixed { operation }),
         }
     }
 
     /// Replaces the values of the layer's tensors, in the order of `spec`, keeping their ids and
     /// whether they are trained.
-    pub fn restore(&mut self, spec: &LayerSpec, values: Vec<Vec<f32>>) {
+    pub fn restore(&mut self, spec: &LayerSpec, values: Vec<Numbers>) {
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or_default();
         let shapes = &spec.parameters;
@@ -239,52 +232,6 @@ impl Layer {
     }
 }
 
-impl Dropout {
-    /// Inverted dropout (Srivastava et al. 2014): kept values are divided by the chance of keeping.
-    fn forward(&self, name: &str, input: Values, draw: Option<Draw<'_>>) -> Values {
-        let Some(draw) = draw.filter(|_| self.training.val().is_enabled()) else {
-            return input;
-        };
-        match input {
-            Values::Maps(x) => {
-                let mask = self.mask(name, draw, x.dims(), &x.device());
-                Values::Maps(x * mask)
-            }
-            Values::Features(x) => {
-                let mask = self.mask(name, draw, x.dims(), &x.device());
-                Values::Features(x * mask)
-            }
-        }
-    }
-
-    fn mask<const D: usize>(
-        &self,
-        name: &str,
-        draw: Draw<'_>,
-        shape: [usize; D],
-        device: &Device,
-    ) -> Tensor<D> {
-        let kept = (1.0 / (1.0 - self.rate)) as f32;
-        let rate = self.rate as f32;
-        let values = shape[1..].iter().product();
-        let purpose = format!("dropout of {name}");
-        let mut mask = Vec::with_capacity(shape[0] * values);
-        for &sample in draw.samples {
-            let counters = [draw.epoch as u64, sample as u64];
-            let mut stream = Stream::new(draw.seed, &purpose, &counters);
-            let one = |_| {
-                if stream.uniform_f32() < rate {
-                    0.0
-                } else {
-                    kept
-                }
-            };
-            mask.extend((0..values).map(one));
-        }
-        tensor(&shape, mask, device)
-    }
-}
-
 impl Fixed {
     fn forward(&self, input: Values) -> Values {
         match (self.operation, input) {
@@ -296,26 +243,30 @@ impl Fixed {
                     kernel,
                     stride,
                     padding,
+                    ceil,
                 },
                 x,
             ) => Values::Maps(max_pool2d(
                 x.maps(),
                 MaxPoolOptions::new([kernel; 2])
                     .with_stride([stride; 2])
-                    .with_padding([padding; 2]),
+                    .with_padding([padding; 2])
+                    .with_ceil_mode(ceil),
             )),
             (
                 Operation::AveragePooling {
                     kernel,
                     stride,
                     padding,
+                    ceil,
                 },
                 x,
             ) => {
-                // The padding is no part of the average, as in neon.
+                // What is outside of the image is no part of the average, as in neon.
                 let mut options = AvgPoolOptions::new([kernel; 2])
                     .with_stride([stride; 2])
-                    .with_padding([padding; 2]);
+                    .with_padding([padding; 2])
+                    .with_ceil_mode(ceil);
                 options.count_include_pad = false;
                 Values::Maps(avg_pool2d(x.maps(), options))
             }
@@ -327,7 +278,7 @@ impl Fixed {
 fn parameter<const D: usize>(
     id: u64,
     shape: &[usize],
-    values: Vec<f32>,
+    values: Numbers,
     device: &Device,
 ) -> Param<Tensor<D>> {
     let value = tensor(shape, values, device);
@@ -338,7 +289,7 @@ fn parameter<const D: usize>(
     Param::initialized(ParamId::from(id), value)
 }
 
-fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values: Vec<f32>) {
+fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values: Numbers) {
     let old = parameter.val();
     let new = tensor(shape, values, &old.device());
     let new = match old.is_require_grad() {
@@ -348,6 +299,47 @@ fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, shape: &[usize], values
     *parameter = Param::initialized(parameter.id, new);
 }
 
-fn tensor<const D: usize>(shape: &[usize], values: Vec<f32>, device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
+/// `values` on `device`, in their precision.
+pub fn tensor<const D: usize>(shape: &[usize], values: Numbers, device: &Device) -> Tensor<D> {
+    let data = match values {
+        Numbers::F32(values) => TensorData::new(values, shape),
+        Numbers::F64(values) => TensorData::new(values, shape),
+        Numbers::F16(values) => TensorData::new(values, shape),
+        Numbers::Bf16(values) => TensorData::new(values, shape),
+    };
+    let options = TensorCreationOptions::new(device.clone()).with_dtype(data.dtype());
+    Tensor::from_data(data, options)
 }
+
+/// What [`tensor`] was made of.
+pub fn numbers(data: TensorData) -> Numbers {
+    match dtype(data.dtype()) {
+        Dtype::F32 => Numbers::F32(data.iter().collect()),
+        Dtype::F64 => Numbers::F64(data.iter().collect()),
+        Dtype::F16 => Numbers::F16(data.iter().collect()),
+        Dtype::Bf16 => Numbers::Bf16(data.iter().collect()),
+    }
+}
+
+/// graft's word for a precision of Burn's. Networks have no tensors of other types.
+fn dtype(burn: DType) -> Dtype {
+    match burn {
+        DType::F64 => Dtype::F64,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::Bf16,
+        _ => Dtype::F32,
+    }
+}
+
+/// Burn's word for a precision.
+pub fn burn_dtype(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    }
+}
+
+#[cfg(test)]
+mod tests;

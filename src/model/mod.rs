@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod layer;
 pub mod network;
+mod orthonormal;
 mod resolve;
 pub mod spec;
 pub mod vgg;

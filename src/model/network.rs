@@ -5,15 +5,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ParamId};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::layer::{Draw, Layer, Values};
+use super::layer::{self, Draw, Layer, Values};
 use super::spec::{LayerSpec, NetworkSpec, Operation, Role};
-use super::weights;
+use super::weights::InitialWeights;
 use crate::error::{Error, Result};
+use crate::numbers::{Dtype, Numbers};
 
 /// Values of tensors by layer and role, in C order; what is imported or restored.
-pub type Weights = HashMap<(String, Role), Vec<f32>>;
+pub type Weights = HashMap<(String, Role), Numbers>;
 
 /// Named layers, one after another.
 #[derive(Module, Debug)]
@@ -30,7 +31,7 @@ pub struct NamedTensor {
     pub role: Role,
     pub shape: Vec<usize>,
     /// In C order.
-    pub values: Vec<f32>,
+    pub values: Numbers,
 }
 
 impl NamedTensor {
@@ -45,17 +46,20 @@ const IDS_PER_LAYER: u64 = 8;
 
 impl Network {
     /// Builds `spec` on `device`: tensors that `weights` gives have its values, all others are drawn
-    /// from `seed`. Ids of parameters follow from their place, so that an optimizer's state finds
-    /// them again in another process.
+    /// from `seed`. All are rounded to `dtype`, in which the network computes. Ids of parameters
+    /// follow from their place, so that an optimizer's state finds them again in another process.
     ///
     /// # Errors
-    /// `weights` has a tensor of another size than `spec`.
+    /// `weights` has a tensor of another size than `spec`; `seed` is too large for the way in which
+    /// weights are drawn.
     pub fn new(
         spec: &NetworkSpec,
         mut weights: Weights,
         seed: u64,
+        dtype: Dtype,
         device: &Device,
     ) -> Result<Self> {
+        let mut initial = InitialWeights::new(spec.initial_draws, seed)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (layer, first_id) in spec
             .layers
@@ -65,7 +69,13 @@ impl Network {
             let mut values = Vec::with_capacity(layer.parameters.len());
             for parameter in &layer.parameters {
                 let given = weights.remove(&(layer.name.clone(), parameter.role));
-                let value = given.unwrap_or_else(|| weights::initial(seed, &layer.name, parameter));
+                let value = match given {
+                    Some(value) => {
+                        initial.skip(&layer.name, parameter);
+                        value
+                    }
+                    None => Numbers::new(dtype, initial.next(&layer.name, parameter)),
+                };
                 if value.len() != parameter.count() {
                     return Err(Error::new(format!(
                         "{} values given for {}, which has {}",
@@ -75,7 +85,7 @@ impl Network {
                     ))
                     .at(format!("layer `{}`", layer.name)));
                 }
-                values.push(value);
+                values.push(value.to(dtype));
             }
             let take = |index: usize| std::mem::take(&mut values[index]);
             layers.push(Layer::new(layer, first_id, device, take));
@@ -110,7 +120,7 @@ impl Network {
     ///
     /// # Errors
     /// A tensor that is not in `values`, or of another size.
-    pub fn restore(&mut self, mut values: BTreeMap<String, Vec<f32>>) -> Result<()> {
+    pub fn restore(&mut self, mut values: BTreeMap<String, Numbers>) -> Result<()> {
         for (layer, spec) in self.layers.iter_mut().zip(&self.specs) {
             let mut given = Vec::with_capacity(spec.parameters.len());
             for parameter in &spec.parameters {
@@ -148,7 +158,7 @@ impl Network {
                         layer: spec.name.clone(),
                         role,
                         shape: data.shape().to_vec(),
-                        values: data.iter::<f32>().collect(),
+                        values: layer::numbers(data),
                     })
             })
             .collect()
@@ -162,9 +172,9 @@ impl Network {
 }
 
 /// Images from the host, (batch, channels, height, width), to the device.
-pub fn images(pixels: Vec<f32>, shape: [usize; 3], device: &Device) -> Values {
+pub fn images(pixels: Numbers, shape: [usize; 3], device: &Device) -> Values {
     let [channels, height, width] = shape;
     let batch = pixels.len() / (channels * height * width);
-    let data = burn::tensor::TensorData::new(pixels, [batch, channels, height, width]);
-    Values::Maps(Tensor::from_data(data, device))
+    let shape = [batch, channels, height, width];
+    Values::Maps(layer::tensor(&shape, pixels, device))
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role, shape_text};
 use super::vgg;
-use crate::config::experiment::{Body, Initializer, LayerKind, Model, NamedLayer};
+use crate::config::experiment::{Body, Initializer, LayerKind, Model, NamedLayer, PoolingSize};
 use crate::error::{Error, Result};
 
 impl NetworkSpec {
@@ -38,6 +38,7 @@ impl NetworkSpec {
         Ok(Self {
             input,
             layers: specs,
+            initial_draws: model.initial_draws,
         })
     }
 }
@@ -93,6 +94,7 @@ fn resolve_layer(
     classes: usize,
     model: &Model,
 ) -> Result<LayerSpec> {
+    let ceil = model.pooling == PoolingSize::Ceil;
     let weight = |initializer: &Option<Initializer>| initializer.unwrap_or(model.initializer);
     let constant = |value| Initializer::Constant { value };
     let (operation, output, parameters) = match &layer.kind {
@@ -106,8 +108,8 @@ fn resolve_layer(
             let [inputs, height, width] = maps(input)?;
             let output = vec![
                 positive("channels", channels)?,
-                window("height", height, kernel, stride, padding)?,
-                window("width", width, kernel, stride, padding)?,
+                window("height", height, kernel, stride, padding, false)?,
+                window("width", width, kernel, stride, padding, false)?,
             ];
             let shape = vec![channels, inputs, kernel, kernel];
             let parameter = parameter(Role::Weight, shape, weight(initializer));
@@ -148,8 +150,13 @@ fn resolve_layer(
                 kernel,
                 stride,
                 padding,
+                ceil,
             };
-            (operation, pooled(input, kernel, stride, padding)?, vec![])
+            (
+                operation,
+                pooled(input, kernel, stride, padding, ceil)?,
+                vec![],
+            )
         }
         &LayerKind::AveragePooling {
             kernel,
@@ -160,11 +167,19 @@ fn resolve_layer(
                 kernel,
                 stride,
                 padding,
+                ceil,
             };
-            (operation, pooled(input, kernel, stride, padding)?, vec![])
+            (
+                operation,
+                pooled(input, kernel, stride, padding, ceil)?,
+                vec![],
+            )
         }
         LayerKind::Relu => (Operation::Relu, input.to_vec(), vec![]),
-        &LayerKind::Dropout { rate } => (Operation::Dropout { rate }, input.to_vec(), vec![]),
+        &LayerKind::Dropout { rate } => {
+            let scaling = model.dropout_scaling;
+            (Operation::Dropout { rate, scaling }, input.to_vec(), vec![])
+        }
         LayerKind::Softmax => (Operation::Softmax, input.to_vec(), vec![]),
     };
     let shapes = parameters.iter().map(|parameter| &parameter.shape);
@@ -208,7 +223,13 @@ fn positive(what: &str, value: usize) -> Result<usize> {
     }
 }
 
-fn pooled(input: &[usize], kernel: usize, stride: usize, padding: usize) -> Result<Vec<usize>> {
+fn pooled(
+    input: &[usize],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    ceil: bool,
+) -> Result<Vec<usize>> {
     let [channels, height, width] = maps(input)?;
     if padding > kernel / 2 {
         return Err(Error::new(format!(
@@ -217,32 +238,44 @@ fn pooled(input: &[usize], kernel: usize, stride: usize, padding: usize) -> Resu
     }
     Ok(vec![
         channels,
-        window("height", height, kernel, stride, padding)?,
-        window("width", width, kernel, stride, padding)?,
+        window("height", height, kernel, stride, padding, ceil)?,
+        window("width", width, kernel, stride, padding, ceil)?,
     ])
 }
 
-/// Number of places of a window of `kernel` on `size` values: floored, as neon does.
-fn window(what: &str, size: usize, kernel: usize, stride: usize, padding: usize) -> Result<usize> {
+/// Number of places of a window of `kernel` on `size` values. The last place must lie inside the
+/// padded image, with `ceil` it must only begin inside the image or the padding before it: what
+/// neon does, with its option `--caffe` in the second case.
+fn window(
+    what: &str,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    ceil: bool,
+) -> Result<usize> {
     positive("kernel", kernel)?;
     positive("stride", stride)?;
+    let beyond = if ceil { stride - 1 } else { 0 };
     let padded = padding
         .checked_mul(2)
-        .and_then(|padding| padding.checked_add(size))
-        .ok_or_else(|| Error::new(format!("padding {padding} is too large")))?;
-    match padded.checked_sub(kernel) {
-        Some(room) => Ok(room / stride + 1),
-        None => Err(Error::new(format!(
+        .and_then(|padding| padding.checked_add(size)?.checked_add(beyond))
+        .ok_or_else(|| Error::new("padding and stride are too large"))?;
+    let Some(room) = padded.checked_sub(kernel) else {
+        return Err(Error::new(format!(
             "a window of {kernel} does not fit on {what} {size} (padding {padding})"
         ))
-        .help("use larger images or fewer poolings")),
-    }
+        .help("use larger images or fewer poolings"));
+    };
+    let last = room / stride;
+    let outside = ceil && last * stride >= size + padding;
+    Ok(if outside { last } else { last + 1 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::experiment::Architecture;
+    use crate::config::experiment::{Architecture, DropoutScaling, InitialDraws};
 
     fn vgg(widths: &[usize]) -> Model {
         Model {
@@ -257,6 +290,10 @@ mod tests {
             classes: None,
             initializer: Initializer::XavierLocal,
             bias_initializer: Initializer::Constant { value: 0.0 },
+            initial_draws: InitialDraws::ByName,
+            initial_weights: None,
+            pooling: PoolingSize::Floor,
+            dropout_scaling: DropoutScaling::Training,
         }
     }
 
@@ -294,6 +331,59 @@ mod tests {
             message.contains("`pool5`: a window of 2 does not fit on height 1"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn ceil_gives_pooling_one_more_window_where_pixels_are_left_over() {
+        let places = |size, kernel, stride, padding, ceil| {
+            window("height", size, kernel, stride, padding, ceil).ok()
+        };
+        assert_eq!(places(5, 2, 2, 0, false), Some(2));
+        assert_eq!(places(5, 2, 2, 0, true), Some(3));
+        assert_eq!(places(6, 3, 2, 0, false), Some(2));
+        assert_eq!(places(6, 3, 2, 0, true), Some(3));
+        assert_eq!(places(7, 3, 2, 0, true), Some(3));
+        // A third window would begin in the padding behind the image.
+        assert_eq!(places(3, 2, 2, 1, true), Some(2));
+        // ... or behind an image without any.
+        assert_eq!(places(3, 1, 3, 0, true), Some(1));
+        assert_eq!(places(1, 2, 2, 0, false), None);
+        assert_eq!(places(1, 2, 2, 0, true), Some(1));
+        assert_eq!(places(1, 3, 2, 0, true), None);
+    }
+
+    #[test]
+    fn pooling_of_an_odd_image_is_the_models_choice_and_convolutions_floor() -> Result<()> {
+        let pool = LayerKind::MaxPooling {
+            kernel: 2,
+            stride: 2,
+            padding: 0,
+        };
+        let convolution = LayerKind::Convolution {
+            channels: 4,
+            kernel: 3,
+            stride: 2,
+            padding: 0,
+            initializer: None,
+        };
+        let fc = LayerKind::Linear {
+            features: None,
+            initializer: None,
+        };
+        let mut model = listed(vec![
+            ("conv", convolution),
+            ("pool", pool),
+            ("fc", fc),
+            ("s", LayerKind::Softmax),
+        ]);
+        let outputs = |model: &Model| -> Result<Vec<Vec<usize>>> {
+            let spec = NetworkSpec::resolve(model, [3, 8, 8], 2)?;
+            Ok(spec.layers.into_iter().map(|layer| layer.output).collect())
+        };
+        assert_eq!(outputs(&model)?[..2], [vec![4, 3, 3], vec![4, 1, 1]]);
+        model.pooling = PoolingSize::Ceil;
+        assert_eq!(outputs(&model)?[..2], [vec![4, 3, 3], vec![4, 2, 2]]);
+        Ok(())
     }
 
     #[test]

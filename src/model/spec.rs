@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::experiment::Initializer;
+use crate::config::experiment::{DropoutScaling, InitialDraws, Initializer};
 
 /// A sequential network whose every shape is known. Its last layer is a softmax over the classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct NetworkSpec {
     /// Shape of one sample, (channels, height, width).
     pub input: [usize; 3],
     pub layers: Vec<LayerSpec>,
+    /// How initial weights are drawn.
+    pub initial_draws: InitialDraws,
 }
 
 impl NetworkSpec {
@@ -104,18 +106,22 @@ pub enum Operation {
     },
     Bias,
     Relu,
+    /// `ceil`: the last window may reach beyond the padded image; what is outside does not count.
     MaxPooling {
         kernel: usize,
         stride: usize,
         padding: usize,
+        ceil: bool,
     },
     AveragePooling {
         kernel: usize,
         stride: usize,
         padding: usize,
+        ceil: bool,
     },
     Dropout {
         rate: f64,
+        scaling: DropoutScaling,
     },
     Linear,
     BatchNorm {
@@ -138,6 +144,20 @@ impl Operation {
             Operation::Linear => "linear",
             Operation::BatchNorm { .. } => "batch_norm",
             Operation::Softmax => "softmax",
+        }
+    }
+
+    /// The same with what makes it differ from others of its name.
+    pub fn description(&self) -> String {
+        let name = self.name();
+        match self {
+            Operation::MaxPooling { ceil: true, .. }
+            | Operation::AveragePooling { ceil: true, .. } => format!("{name}, ceil"),
+            Operation::Dropout {
+                scaling: DropoutScaling::Inference,
+                ..
+            } => format!("{name}, scaled at inference"),
+            _ => name.to_string(),
         }
     }
 }

@@ -1,32 +1,160 @@
-//! Initial weights: a distribution, a shape and a stream of its own for every tensor.
+//! Initial weights: a distribution for every tensor, and the order in which all are drawn.
 //!
-//! The values depend on the seed, the layer's name and the tensor's shape alone, so that the same
-//! seed gives the same weights on every machine, and adding a layer changes no other layer.
+//! By name, the values of a tensor depend on the seed, the layer's name and the tensor's shape
+//! alone: the same seed gives the same weights on every machine, and adding a layer changes no other
+//! layer. As neon draws, one generator gives the values of all tensors, one after another.
+//!
+//! Uniform values are the same on every platform; normal ones differ in the last digit of an f64
+//! where logarithms do.
 
+use super::orthonormal::orthonormal;
 use super::spec::{ParameterSpec, Role};
-use crate::config::experiment::Initializer;
-use crate::random::Stream;
+use crate::config::experiment::{InitialDraws, Initializer};
+use crate::error::{Error, Result};
+use crate::random::mt19937::Mt19937;
+use crate::random::{Generator, Stream};
 
-/// Draws the initial values of `parameter` of `layer`, in C order.
-pub fn initial(seed: u64, layer: &str, parameter: &ParameterSpec) -> Vec<f32> {
-    let count = parameter.count();
-    let (low, high) = match parameter.initializer {
-        Initializer::Constant { value } => return vec![value as f32; count],
-        Initializer::Uniform { low, high } => (low, high),
-        Initializer::XavierLocal => symmetric(3.0, fan_in(parameter)),
-        Initializer::Kaiming => symmetric(6.0, fan_in(parameter)),
-        Initializer::GlorotUniform => symmetric(6.0, fan_in(parameter) + fan_out(parameter)),
-    };
-    let purpose = format!("initial weights of {layer}.{}", parameter.role.name());
-    let mut stream = Stream::new(seed, &purpose, &[]);
-    (0..count)
-        .map(|_| stream.between(low, high) as f32)
-        .collect()
+/// Gives each tensor of a network its initial values. It is asked in the order of the layers.
+#[derive(Debug)]
+pub struct InitialWeights(Generators);
+
+#[derive(Debug)]
+enum Generators {
+    /// A stream of its own for each tensor.
+    ByName { seed: u64 },
+    /// One sequence for all tensors, like the generator of neon's backend; for orthonormal ones
+    /// another, like numpy's global generator, which neon leaves unseeded.
+    Neon {
+        backend: Box<Mt19937>,
+        global: Box<Mt19937>,
+    },
 }
 
-fn symmetric(numerator: f64, fans: usize) -> (f64, f64) {
-    let bound = (numerator / fans as f64).sqrt();
-    (-bound, bound)
+impl InitialWeights {
+    /// # Errors
+    /// neon's generator takes no seed above 2³² − 1.
+    pub fn new(draws: InitialDraws, seed: u64) -> Result<Self> {
+        match draws {
+            InitialDraws::ByName => Ok(Self(Generators::ByName { seed })),
+            InitialDraws::Neon => {
+                let seed = u32::try_from(seed).map_err(|_| {
+                    Error::new(format!("the seed {seed} is too large for neon's generator"))
+                        .help("choose one below 4294967296, or model.initial_draws = \"by_name\"")
+                })?;
+                let generator = || Box::new(Mt19937::new(seed));
+                Ok(Self(Generators::Neon {
+                    backend: generator(),
+                    global: generator(),
+                }))
+            }
+        }
+    }
+
+    /// The values of the next tensor, `parameter` of `layer`, in C order.
+    pub fn next(&mut self, layer: &str, parameter: &ParameterSpec) -> Vec<f64> {
+        let distribution = match Law::of(parameter) {
+            Law::Fixed(values) => return values,
+            Law::Random(distribution) => distribution,
+        };
+        let [rows, columns] = matrix(parameter);
+        match &mut self.0 {
+            Generators::ByName { seed } => {
+                let purpose = format!("initial weights of {layer}.{}", parameter.role.name());
+                distribution.draw(rows, columns, &mut Stream::new(*seed, &purpose, &[]))
+            }
+            Generators::Neon { backend, global } => {
+                let generator = match distribution {
+                    Distribution::Orthonormal { .. } => global,
+                    _ => backend,
+                };
+                match is_transposed_in_neon(parameter) {
+                    true => {
+                        let values = distribution.draw(columns, rows, generator.as_mut());
+                        transposed(&values, rows)
+                    }
+                    false => distribution.draw(rows, columns, generator.as_mut()),
+                }
+            }
+        }
+    }
+
+    /// Passes over the next tensor, whose values come from elsewhere. neon draws them all the same,
+    /// before it loads others over them.
+    pub fn skip(&mut self, layer: &str, parameter: &ParameterSpec) {
+        if matches!(self.0, Generators::Neon { .. }) {
+            self.next(layer, parameter);
+        }
+    }
+}
+
+/// What an initializer says about one tensor.
+enum Law {
+    /// Its values, in C order.
+    Fixed(Vec<f64>),
+    Random(Distribution),
+}
+
+enum Distribution {
+    /// In [low, high).
+    Uniform {
+        low: f64,
+        high: f64,
+    },
+    Normal {
+        mean: f64,
+        deviation: f64,
+    },
+    /// `scale` times a matrix with orthonormal rows or columns, whichever there are fewer of.
+    Orthonormal {
+        scale: f64,
+    },
+}
+
+impl Law {
+    fn of(parameter: &ParameterSpec) -> Self {
+        let (fan_in, fan_out) = (fan_in(parameter), fan_out(parameter));
+        let [first, second] = neon_shape(parameter);
+        let uniform = |numerator: f64, fans: usize| {
+            let high = (numerator / fans as f64).sqrt();
+            Distribution::Uniform { low: -high, high }
+        };
+        let normal = |numerator: f64, fan: usize| Distribution::Normal {
+            mean: 0.0,
+            deviation: (numerator / fan as f64).sqrt(),
+        };
+        Law::Random(match parameter.initializer {
+            Initializer::Constant { value } => return Law::Fixed(vec![value; parameter.count()]),
+            Initializer::Identity => return Law::Fixed(identity(parameter)),
+            Initializer::NeonIdentity => return Law::Fixed(diagonal(matrix(parameter))),
+            Initializer::Uniform { low, high } => Distribution::Uniform { low, high },
+            Initializer::Gaussian { mean, deviation } => Distribution::Normal { mean, deviation },
+            Initializer::Orthonormal { scale } => Distribution::Orthonormal { scale },
+            Initializer::XavierLocal => uniform(3.0, fan_in),
+            Initializer::GlorotUniform => uniform(6.0, fan_in + fan_out),
+            Initializer::Kaiming => uniform(6.0, fan_in),
+            Initializer::KaimingNormal => normal(2.0, fan_in),
+            Initializer::NeonXavier { local } => uniform(3.0, if local { first } else { second }),
+            Initializer::NeonGlorotUniform => uniform(6.0, first + second),
+            Initializer::NeonKaiming { local } => normal(2.0, if local { first } else { second }),
+        })
+    }
+}
+
+impl Distribution {
+    /// A matrix of `rows` by `columns`, in C order.
+    fn draw(&self, rows: usize, columns: usize, generator: &mut impl Generator) -> Vec<f64> {
+        let mut fill = |one: &dyn Fn(&mut dyn Generator) -> f64| {
+            (0..rows * columns).map(|_| one(generator)).collect()
+        };
+        match *self {
+            Distribution::Uniform { low, high } => fill(&|g| g.between(low, high)),
+            Distribution::Normal { mean, deviation } => fill(&|g| mean + deviation * g.normal()),
+            Distribution::Orthonormal { scale } => {
+                let vectors = orthonormal(fill(&|g| g.normal()), columns);
+                vectors.into_iter().map(|value| scale * value).collect()
+            }
+        }
+    }
 }
 
 /// Inputs of one output value; of a bias: 1.
@@ -45,54 +173,49 @@ fn fan_out(parameter: &ParameterSpec) -> usize {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The tensor as a matrix: a row an output. A bias has one column.
+fn matrix(parameter: &ParameterSpec) -> [usize; 2] {
+    let columns = parameter.shape[1..].iter().product();
+    [parameter.shape[0], columns]
+}
 
-    fn weight(initializer: Initializer) -> ParameterSpec {
-        ParameterSpec {
-            role: Role::Weight,
-            shape: vec![8, 4, 3, 3],
-            initializer,
-        }
-    }
-
-    /// Largest value and standard deviation.
-    fn extent(values: &[f32]) -> (f64, f64) {
-        let largest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
-        let squares: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
-        (f64::from(largest), (squares / values.len() as f64).sqrt())
-    }
-
-    #[test]
-    fn each_distribution_fills_its_bounds() {
-        for (initializer, bound) in [
-            (Initializer::XavierLocal, (3.0f64 / 36.0).sqrt()),
-            (Initializer::Kaiming, (6.0f64 / 36.0).sqrt()),
-            (Initializer::GlorotUniform, (6.0f64 / (36.0 + 72.0)).sqrt()),
-            (
-                Initializer::Uniform {
-                    low: -0.05,
-                    high: 0.05,
-                },
-                0.05,
-            ),
-        ] {
-            let (largest, deviation) = extent(&initial(1, "conv", &weight(initializer)));
-            assert!(
-                largest <= bound && largest > 0.95 * bound,
-                "{initializer:?}"
-            );
-            let expected = bound / 3f64.sqrt();
-            assert!((deviation / expected - 1.0).abs() < 0.1, "{initializer:?}");
-        }
-    }
-
-    #[test]
-    fn weights_depend_on_seed_and_layer_and_nothing_else() {
-        let spec = weight(Initializer::Kaiming);
-        assert_eq!(initial(1, "conv", &spec), initial(1, "conv", &spec));
-        assert_ne!(initial(1, "conv", &spec), initial(2, "conv", &spec));
-        assert_ne!(initial(1, "conv", &spec), initial(1, "other", &spec));
+/// The shape of the tensor in neon, whose formulas speak of it: a convolution (inputs, filters),
+/// a linear layer (outputs, inputs), a bias (outputs, 1).
+fn neon_shape(parameter: &ParameterSpec) -> [usize; 2] {
+    let [rows, columns] = matrix(parameter);
+    match is_transposed_in_neon(parameter) {
+        true => [columns, rows],
+        false => [rows, columns],
     }
 }
+
+fn is_transposed_in_neon(parameter: &ParameterSpec) -> bool {
+    parameter.shape.len() == 4
+}
+
+/// The matrix of so many `columns`, in C order, of its transposition.
+fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
+    let column = |start| values[start..].iter().step_by(columns).copied();
+    (0..columns).flat_map(column).collect()
+}
+
+/// Output i is input i. Of a convolution, the centre of filter i on channel i.
+fn identity(parameter: &ParameterSpec) -> Vec<f64> {
+    let &[filters, channels, rows, columns] = parameter.shape.as_slice() else {
+        return diagonal(matrix(parameter));
+    };
+    let mut values = vec![0.0; parameter.count()];
+    let centre = (rows - 1) / 2 * columns + (columns - 1) / 2;
+    for index in 0..filters.min(channels) {
+        values[(index * channels + index) * rows * columns + centre] = 1.0;
+    }
+    values
+}
+
+fn diagonal([rows, columns]: [usize; 2]) -> Vec<f64> {
+    let place = |index| f64::from(u8::from(index / columns == index % columns));
+    (0..rows * columns).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,10 @@ pub fn to_text(rows: &[OutputRow]) -> String {
 }
 
 /// One line without its end.
-fn line(confidences: &[f32], label: usize) -> String {
+fn line(confidences: &[f64], label: usize) -> String {
     let numbers: Vec<String> = confidences
         .iter()
-        .map(|&confidence| python_repr(f64::from(confidence)))
+        .map(|&confidence| python_repr(confidence))
         .collect();
     format!("[{}], {label}", numbers.join(", "))
 }
@@ -72,7 +72,10 @@ mod tests {
             ),
         ];
         for (bits, label, expected) in of_neon {
-            assert_eq!(line(&bits.map(f32::from_bits), label), expected);
+            assert_eq!(
+                line(&bits.map(|bits| f64::from(f32::from_bits(bits))), label),
+                expected
+            );
         }
     }
 

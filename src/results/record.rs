@@ -19,6 +19,8 @@ pub const RECORD: &str = "record.json";
 pub const EXPERIMENT: &str = "experiment.toml";
 /// A row an epoch.
 pub const METRICS: &str = "metrics.csv";
+/// A row a minibatch, where the experiment asks for it.
+pub const BATCHES: &str = "batches.csv";
 /// A row a test sample.
 pub const OUTPUTS: &str = "outputs.csv";
 /// The same in the course's format.
@@ -33,7 +35,7 @@ pub const LOG: &str = "log.txt";
 /// Files that every record has, besides [`RECORD`].
 pub(super) const REQUIRED: [&str; 5] = [EXPERIMENT, METRICS, OUTPUTS, INFERENCE, MODEL];
 /// Files that some have.
-pub(super) const OPTIONAL: [&str; 2] = [RECEIPT, LOG];
+pub(super) const OPTIONAL: [&str; 3] = [RECEIPT, BATCHES, LOG];
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,9 @@ pub struct Record {
     /// Absent from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// Absent where the initial weights were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<InitialWeights>,
     /// Class names in the order of the outputs.
     pub classes: Vec<String>,
     pub metrics: Metrics,
@@ -120,6 +125,15 @@ pub struct Source {
     pub imported_parameters: u64,
     /// Distinct learning-rate multipliers of the imported layers, ascending.
     pub multipliers: Vec<f64>,
+}
+
+/// The file that the weights of the whole model came from before any import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitialWeights {
+    pub path: PathBuf,
+    /// Name of the file's format, e.g. `neon pickle`.
+    pub format: String,
+    pub sha256: String,
 }
 
 /// The final metrics.
@@ -258,6 +272,7 @@ pub(crate) mod tests {
                 imported_parameters: 800_000,
                 multipliers: vec![0.001],
             }),
+            initial_weights: None,
             classes: vec!["frowning".to_owned(), "smiling".to_owned()],
             metrics: Metrics {
                 training_cost: 0.1 + 0.2,

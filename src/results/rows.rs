@@ -50,7 +50,7 @@ pub struct OutputRow {
     /// The class with the greatest confidence.
     pub predicted: usize,
     /// One a class, in class order.
-    pub confidences: Vec<f32>,
+    pub confidences: Vec<f64>,
 }
 
 /// Writes `metrics.csv` whole, so that each epoch is kept the moment it is over.
@@ -252,7 +252,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("outputs.csv");
         let bits = [0x3f5aec50, 0x3e144ebd, 0x38ac23b7, 0x00000001, 0x7f7fffff];
-        let confidences: Vec<f32> = bits.map(f32::from_bits).to_vec();
+        let confidences: Vec<f64> = bits.map(|bits| f32::from_bits(bits).into()).to_vec();
         let row = |index| OutputRow {
             index,
             label: 1,
@@ -264,7 +264,8 @@ mod tests {
         assert_eq!(read_outputs(&path).unwrap(), rows);
         assert!(fs::read_to_string(&path).unwrap().starts_with(
             "index,label,predicted,confidence_0,confidence_1,confidence_2,confidence_3,confidence_4\n\
-             0,1,4,0.85516834,0.14483161,8.2082515e-5,1e-45,3.4028235e38\n"
+             0,1,4,0.855168342590332,0.1448316127061844,8.208251529140398e-5,\
+             1.401298464324817e-45,3.4028234663852886e38\n"
         ));
     }
 

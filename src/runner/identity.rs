@@ -17,6 +17,8 @@ pub struct Contents {
     pub train: String,
     pub test: String,
     pub source: Option<String>,
+    /// The file of initial weights.
+    pub initial: Option<String>,
 }
 
 /// Hash of all that decides the outcome except the seed: equal for runs that may be averaged.
@@ -30,6 +32,7 @@ pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
     outcome.seeds = Vec::new();
     outcome.save_path = None;
     outcome.source_model = None;
+    outcome.model.initial_weights = None;
     outcome.data.root = PathBuf::new();
     outcome.data.files = DataFiles::Files {
         train: PathBuf::new(),
@@ -42,6 +45,7 @@ pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
         &contents.train,
         &contents.test,
         contents.source.as_deref().unwrap_or("from scratch"),
+        contents.initial.as_deref().unwrap_or("drawn"),
     ];
     Ok(hash(&parts))
 }

@@ -4,6 +4,7 @@
 
 mod describe;
 pub mod identity;
+pub mod initial;
 pub mod model_file;
 pub mod predict;
 pub mod setup;
@@ -20,6 +21,7 @@ use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
 use crate::model::network::Weights;
+use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
@@ -76,21 +78,19 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What stands in the place of `run`'s record; `None` if its data or its source model are not there
-/// yet. Writes nothing.
+/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
+/// there yet. Writes nothing.
 ///
 /// # Errors
 /// A file cannot be read, or the experiment cannot run.
 pub fn status(run: &Run) -> Result<Option<Status>> {
     let experiment = run.experiment.as_ref();
-    let source_is_there = experiment
-        .source_model
-        .as_ref()
-        .is_none_or(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| source_is_there) else {
+    let models = [&experiment.source_model, &experiment.model.initial_weights];
+    let models_are_there = models.into_iter().flatten().all(|path| path.exists());
+    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
     Ok(Some(find::status(
         &run.dir,
@@ -105,12 +105,12 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
 pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let experiment = run.experiment.as_ref();
-    let device = backend::device(experiment.backend)?;
+    let device = backend::device(experiment.backend, experiment.dtype)?;
     if let Some(path) = &experiment.save_path {
         model_file::make_way(path)?;
     }
     let (train, test) = setup::files(&experiment.data)?;
-    let inputs = setup::open(&train, &test, &experiment.preprocessing)?;
+    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let contents = contents(experiment, &inputs)?;
     let setup = identity::setup(experiment, &contents)?;
     let identity = identity::run(&setup, run.seed);
@@ -131,6 +131,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    if let Some(file) = &outline.initial {
+        watch.note(&initial::summary(file));
+    }
     if let Some(receipt) = &outline.receipt {
         watch.note(&receipt.summary());
         for warning in receipt.warnings() {
@@ -148,6 +151,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     if let Some(checkpoint) = checkpoint::read_if_there(&watch.checkpoint_path(), &identity)? {
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
+    }
+    if experiment.record.batches {
+        watch.keep_batches(&writer.path(record::BATCHES), trainer.progress())?;
     }
     let before = trainer.seconds();
     watch.training();
@@ -182,6 +188,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
             .receipt
             .as_ref()
             .map(|receipt| source_of(receipt, &outline.rates)),
+        initial_weights: outline.initial.clone(),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),
@@ -197,27 +204,33 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
 fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
+    let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {
         train: inputs.train.data.sha256()?,
         test: inputs.test.data.sha256()?,
         source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
 }
 
-/// Reads the source model, if there is one, and sorts out what is imported and at which rate each
-/// layer trains.
+/// Reads the initial weights and the source model, where there are any, and sorts out what is
+/// imported and at which rate each layer trains.
 fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
     let data = &inputs.train.data;
     let spec = setup::spec(experiment, data.shape(), data.classes())?;
     let mut weights = Weights::new();
+    let mut initial = None;
+    if let Some(path) = &experiment.model.initial_weights {
+        let (model, file) = initial::read(path, &spec)?;
+        weights = initial::weights(&model, &spec)?;
+        initial = Some(file);
+    }
     let mut receipt = None;
     if let Some(path) = &experiment.source_model {
         let source: SourceModel = source::read(path)?;
         let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
         for tensor in tensors {
-            let values = tensor.values.to_f64();
-            let values = values.into_iter().map(|value| value as f32).collect();
-            weights.insert((tensor.layer, tensor.role), values);
+            weights.insert((tensor.layer, tensor.role), tensor.values);
         }
         receipt = Some(imported);
     }
@@ -226,6 +239,7 @@ fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)
         spec,
         rates,
         receipt,
+        initial,
     };
     Ok((outline, weights))
 }
@@ -238,7 +252,7 @@ fn write_files(
     outline: &Outline,
     inputs: &Inputs,
 ) -> Result<()> {
-    let outputs = output_rows(evaluation, &inputs.test.data);
+    let outputs = output_rows(evaluation, &inputs.test.data, run.experiment.dtype);
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
@@ -283,7 +297,13 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
+/// Confidences are kept in the precision in which neon keeps them: that of the run, but no less
+/// than f32.
+fn output_rows(evaluation: &Evaluation, test: &Dataset, dtype: Dtype) -> Vec<OutputRow> {
+    let round = |confidence: f64| match dtype {
+        Dtype::F64 => confidence,
+        _ => f64::from(confidence as f32),
+    };
     let rows = evaluation.confidences.chunks_exact(test.classes());
     rows.zip(test.labels())
         .enumerate()
@@ -291,7 +311,7 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
             index,
             label: label as usize,
             predicted: crate::train::evaluate::most_confident(row),
-            confidences: row.iter().map(|&confidence| confidence as f32).collect(),
+            confidences: row.iter().map(|&confidence| round(confidence)).collect(),
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use crate::data::batches::Transform;
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
 use crate::model::spec::Role;
-use crate::numbers::Numbers;
+use crate::numbers::{Dtype, Numbers};
 use crate::source::SourceModel;
 use crate::source::convert::{self, Options, Target};
 use crate::source::document::{GRAFT_MODEL, state_name};
@@ -27,9 +27,9 @@ struct Input {
     /// (channels, height, width)
     shape: [usize; 3],
     /// Subtracted: a value a channel, or a value a pixel; absent: nothing.
-    mean: Option<Vec<f32>>,
+    mean: Option<Vec<f64>>,
     /// Multiplied with what is left.
-    scale: f32,
+    scale: f64,
 }
 
 /// What an optimizer remembers of each tensor, in its shape: of momentum, the velocity.
@@ -65,19 +65,11 @@ pub fn write(
         ),
     ]);
     let names: Vec<String> = tensors.iter().map(NamedTensor::name).collect();
-    let numbers = tensors
-        .iter()
-        .map(|tensor| Numbers::from(tensor.values.clone()));
-    let numbers: Vec<Numbers> = numbers.collect();
-    let entries = tensors
-        .iter()
-        .zip(&names)
-        .zip(&numbers)
-        .map(|((tensor, name), numbers)| Entry {
-            name,
-            shape: &tensor.shape,
-            data: EntryData::Numbers(numbers),
-        });
+    let entries = tensors.iter().zip(&names).map(|(tensor, name)| Entry {
+        name,
+        shape: &tensor.shape,
+        data: EntryData::Numbers(&tensor.values),
+    });
     let states = remembered(tensors, states);
     let states = states.iter().map(|(name, shape, numbers)| Entry {
         name,
@@ -134,11 +126,12 @@ pub fn copy(model: &Path, path: &Path) -> Result<()> {
     convert::convert(model, path, &Options::default()).map(drop)
 }
 
-/// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says.
+/// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says,
+/// for a network that computes in `dtype`.
 ///
 /// # Errors
 /// The model is not one that graft wrote.
-pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
+pub fn input_of(model: &SourceModel, dtype: Dtype) -> Result<([usize; 3], Transform)> {
     let input = model
         .metadata
         .get(KEY)
@@ -160,11 +153,11 @@ pub fn input_of(model: &SourceModel) -> Result<([usize; 3], Transform)> {
         return Err(Error::new("its mean does not fit its input").at(model.path.display()));
     }
     let mean = mean.map(Arc::new);
-    Ok((shape, Transform { mean, scale }))
+    Ok((shape, Transform { mean, scale, dtype }))
 }
 
 /// One value a channel, where the mean has no more to it.
-fn short(mean: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+fn short(mean: &[f64], [channels, height, width]: [usize; 3]) -> Vec<f64> {
     let planes = mean.chunks_exact(height * width);
     match planes
         .clone()

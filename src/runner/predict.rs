@@ -46,7 +46,7 @@ impl Predictor {
         let experiment =
             config::load_with(&experiment, &Overrides::default(), &Environment::none())?;
         let model = source::read(&dir.join(record::MODEL))?;
-        let (shape, transform) = model_file::input_of(&model)?;
+        let (shape, transform) = model_file::input_of(&model, experiment.dtype)?;
         let spec = NetworkSpec::resolve(&experiment.model, shape, record.classes.len())?;
         let every_layer = spec
             .layers
@@ -56,15 +56,11 @@ impl Predictor {
         let (tensors, _) = import::import(&model, &spec, &every_layer)?;
         let weights: Weights = tensors
             .into_iter()
-            .map(|tensor| {
-                let values = tensor.values.to_f64();
-                let values = values.into_iter().map(|value| value as f32).collect();
-                ((tensor.layer, tensor.role), values)
-            })
+            .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
             .collect();
-        let device = backend::device(backend)?;
+        let device = backend::device(backend, experiment.dtype)?;
         Ok(Self {
-            network: Network::new(&spec, weights, record.seed, &device)?,
+            network: Network::new(&spec, weights, record.seed, experiment.dtype, &device)?,
             shape,
             transform,
             classes: record.classes,
@@ -82,11 +78,10 @@ impl Predictor {
     /// # Errors
     /// The image cannot be read.
     pub fn predict(&self, path: &Path) -> Result<Prediction> {
-        let mut pixels = images::load(path, self.shape)?;
-        self.transform.apply(&mut pixels);
+        let pixels = self.transform.of(images::load(path, self.shape)?);
         let images = network::images(pixels, self.shape, &self.device);
         let logits = self.network.forward(images, None).features().into_data();
-        let logits: Vec<f32> = logits.iter::<f32>().collect();
+        let logits: Vec<f64> = logits.iter::<f64>().collect();
         let confidences = loss::confidences(&logits, self.classes.len());
         let class = evaluate::most_confident(&confidences);
         Ok(Prediction { class, confidences })

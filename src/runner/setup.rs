@@ -5,12 +5,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::initial;
 use crate::config::experiment::{Data, DataFiles, Experiment, Mean, Preprocessing};
 use crate::data::batches::Transform;
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
 use crate::model::spec::{NetworkSpec, shape_text};
+use crate::numbers::Dtype;
+use crate::results::record::InitialWeights;
 use crate::source::SourceModel;
 use crate::source::import;
 use crate::source::receipt::Receipt;
@@ -24,6 +27,8 @@ pub struct Outline {
     pub rates: Vec<LayerRate>,
     /// Absent from scratch.
     pub receipt: Option<Receipt>,
+    /// Absent where initial weights are drawn.
+    pub initial: Option<InitialWeights>,
 }
 
 /// The training and the test file, open, with what happens to their pixels.
@@ -35,8 +40,8 @@ pub struct Inputs {
 /// Works out the outline of `experiment` on samples of `shape` with `classes` categories.
 ///
 /// # Errors
-/// The model does not fit the data; nothing, or not all that is required, can be imported; a
-/// multiplier names no layer.
+/// The model does not fit the data; nothing, or not all that is required, can be imported; the
+/// initial weights are not there or not those of the model; a multiplier names no layer.
 pub fn outline(
     experiment: &Experiment,
     shape: [usize; 3],
@@ -48,11 +53,14 @@ pub fn outline(
     if let Some(receipt) = &receipt {
         import::check(receipt, &spec, &experiment.source.require)?;
     }
+    let initial = experiment.model.initial_weights.as_ref();
+    let initial = initial.map(|path| initial::read(path, &spec)).transpose()?;
     let rates = rates(experiment, &spec, receipt.as_ref())?;
     Ok(Outline {
         spec,
         rates,
         receipt,
+        initial: initial.map(|(_, file)| file),
     })
 }
 
@@ -130,7 +138,12 @@ pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
 ///
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
-pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<Inputs> {
+pub fn open(
+    train: &Path,
+    test: &Path,
+    preprocessing: &Preprocessing,
+    dtype: Dtype,
+) -> Result<Inputs> {
     let train = Arc::new(open_file(train)?);
     let test = Arc::new(open_file(test)?);
     if train.shape() != test.shape() {
@@ -162,7 +175,8 @@ pub fn open(train: &Path, test: &Path, preprocessing: &Preprocessing) -> Result<
         data,
         transform: Transform {
             mean,
-            scale: preprocessing.scale as f32,
+            scale: preprocessing.scale,
+            dtype,
         },
     };
     Ok(Inputs {

@@ -2,14 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Event, Reporter};
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
+use crate::results::batches::{BatchLog, BatchRow};
 use crate::results::record;
 use crate::results::rows::MetricsRow;
 use crate::results::writer::RecordWriter;
-use crate::train::{Observer, Trainer};
+use crate::train::{Observer, Progress, Step, Trainer};
 
 /// Passes on what happens, and writes it to the record's log.
 pub struct Watch<'a> {
@@ -23,6 +24,10 @@ pub struct Watch<'a> {
     samples: usize,
     /// The first line that could not be written to the log.
     failure: Option<std::io::Error>,
+    /// Where the experiment asks for every batch.
+    batches: Option<BatchLog>,
+    /// The first row that could not be written there.
+    lost: Option<Error>,
 }
 
 impl<'a> Watch<'a> {
@@ -43,6 +48,8 @@ impl<'a> Watch<'a> {
             identity: identity.to_string(),
             samples,
             failure: None,
+            batches: None,
+            lost: None,
         })
     }
 
@@ -60,19 +67,37 @@ impl<'a> Watch<'a> {
         self.reporter.event(Event::Warning(text));
     }
 
+    /// Keeps every batch from here on in `path`.
+    ///
+    /// # Errors
+    /// As [`BatchLog::open`].
+    pub fn keep_batches(&mut self, path: &Path, progress: &Progress) -> Result<()> {
+        self.batches = Some(BatchLog::open(path, progress.epoch, progress.batch)?);
+        Ok(())
+    }
+
     pub fn training(&mut self) {
         let samples = self.samples;
         self.reporter.event(Event::Training { samples });
     }
 
-    /// Ends the log.
+    /// Ends the log and the file of batches.
     ///
     /// # Errors
-    /// A line of it could not be written.
+    /// A line of them could not be written.
     pub fn close(&mut self) -> Result<()> {
+        self.flush_batches()?;
         match self.failure.take() {
             Some(error) => Err(error).at(self.log_path.display()),
             None => self.log.sync_all().at(self.log_path.display()),
+        }
+    }
+
+    fn flush_batches(&mut self) -> Result<()> {
+        match (self.lost.take(), &mut self.batches) {
+            (Some(error), _) => Err(error),
+            (None, Some(batches)) => batches.flush(),
+            (None, None) => Ok(()),
         }
     }
 
@@ -84,12 +109,22 @@ impl<'a> Watch<'a> {
 }
 
 impl Observer for Watch<'_> {
-    fn batch(&mut self, epoch: usize, samples: usize, cost: f64) {
+    fn batch(&mut self, step: &Step<'_>) {
+        let row = BatchRow {
+            epoch: step.epoch + 1,
+            batch: step.batch + 1,
+            samples: step.size,
+            cost: step.cost,
+            learning_rate: step.learning_rate,
+        };
+        if let Some(Err(error)) = self.batches.as_mut().map(|batches| batches.push(&row)) {
+            self.lost.get_or_insert(error);
+        }
         self.reporter.event(Event::Batch {
-            epoch,
-            samples,
+            epoch: step.epoch,
+            samples: step.samples.min(self.samples),
             of: self.samples,
-            cost,
+            cost: step.cost,
         });
     }
 
@@ -108,6 +143,7 @@ impl Observer for Watch<'_> {
     }
 
     fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()> {
+        self.flush_batches()?;
         trainer.write_checkpoint(&self.checkpoint, &self.identity)
     }
 

@@ -9,6 +9,7 @@
 
 mod describe;
 mod document;
+mod initializer;
 pub mod layouts;
 mod write;
 

@@ -3,7 +3,9 @@
 use super::import::import;
 use super::receipt::Outcome;
 use super::*;
-use crate::config::experiment::{Architecture, Body, Initializer, Model};
+use crate::config::experiment::{
+    Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+};
 use crate::model::spec::Role;
 use crate::numbers::Dtype;
 use crate::random::Stream;
@@ -47,6 +49,10 @@ fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<NetworkSpec>
         classes: None,
         initializer: Initializer::XavierLocal,
         bias_initializer: Initializer::Constant { value: 0.0 },
+        initial_draws: InitialDraws::ByName,
+        initial_weights: None,
+        pooling: PoolingSize::Floor,
+        dropout_scaling: DropoutScaling::Training,
     };
     NetworkSpec::resolve(&model, [3, 32, 32], classes)
 }

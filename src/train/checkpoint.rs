@@ -20,7 +20,7 @@ use crate::source::safetensors::{self, Entry, EntryData, StoredData};
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     /// Tensors of the layers behind the frozen prefix, by name in files.
-    pub weights: BTreeMap<String, Vec<f32>>,
+    pub weights: BTreeMap<String, Numbers>,
     /// The optimizer's state in Burn's own format.
     pub optimizer: Vec<u8>,
     pub progress: Progress,
@@ -62,19 +62,11 @@ pub fn write(
     identity: &str,
 ) -> Result<()> {
     let names: Vec<String> = weights.iter().map(NamedTensor::name).collect();
-    let numbers = weights
-        .iter()
-        .map(|tensor| Numbers::from(tensor.values.clone()));
-    let numbers: Vec<Numbers> = numbers.collect();
-    let tensors = weights
-        .iter()
-        .zip(&names)
-        .zip(&numbers)
-        .map(|((tensor, name), numbers)| Entry {
-            name,
-            shape: &tensor.shape,
-            data: EntryData::Numbers(numbers),
-        });
+    let tensors = weights.iter().zip(&names).map(|(tensor, name)| Entry {
+        name,
+        shape: &tensor.shape,
+        data: EntryData::Numbers(&tensor.values),
+    });
     let length = [optimizer.len()];
     let optimizer = Entry {
         name: OPTIMIZER,
@@ -116,9 +108,8 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
     let mut optimizer = None;
     for stored in stock.tensors {
         match stored.data {
-            StoredData::Numbers(numbers) => {
-                let values = numbers.to_f64().into_iter().map(|value| value as f32);
-                weights.insert(stored.name, values.collect());
+            StoredData::Numbers(values) => {
+                weights.insert(stored.name, values);
             }
             StoredData::Bytes(bytes) => optimizer = Some(bytes),
         }

@@ -45,7 +45,7 @@ pub fn evaluate(
             .iter()
             .fold(images, |values, part| part.forward(values, None))
             .features();
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
         if logits.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::new("the model's outputs are no longer numbers")
                 .help("training has diverged: lower optimizer.learning_rate"));

@@ -77,7 +77,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::experiment::{Architecture, Body, Initializer, Model};
+    use crate::config::experiment::{
+        Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+    };
 
     fn vgg() -> Result<NetworkSpec> {
         let model = Model {
@@ -92,6 +94,10 @@ mod tests {
             classes: None,
             initializer: Initializer::Kaiming,
             bias_initializer: Initializer::Constant { value: 0.0 },
+            initial_draws: InitialDraws::ByName,
+            initial_weights: None,
+            pooling: PoolingSize::Floor,
+            dropout_scaling: DropoutScaling::Training,
         };
         NetworkSpec::resolve(&model, [3, 32, 32], 2)
     }

@@ -3,27 +3,50 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-use crate::config::experiment::LossName;
+use crate::config::experiment::{Gradient, Loss, LossName};
 
-/// The cost whose gradient training follows: mean cross-entropy of the batch.
+/// The cost whose gradient training follows, as a mean over the batch.
 ///
-/// `logits` (batch, classes), `labels` (batch). Both losses descend this one: neon's binary
-/// cross-entropy behind a softmax uses the shortcut gradient `y - t`, which is that of the
-/// multiclass cross-entropy (neon 2.6, `CrossEntropyBinary.bprop`).
-pub fn descended(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let [batch, _] = logits.dims();
-    let picked = log_softmax(logits, 1).gather(1, labels.reshape([batch, 1]));
-    picked.mean().neg()
+/// `logits` (batch, classes), `labels` (batch). With [`Gradient::Shortcut`] it is the cross-entropy,
+/// whatever the loss: neon's binary cross-entropy behind a softmax has the gradient `y - t`, which
+/// is that of the multiclass cross-entropy (neon 2.6, `CrossEntropyBinary.bprop`).
+pub fn descended(loss: &Loss, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let [batch, classes] = logits.dims();
+    let labels = labels.reshape([batch, 1]);
+    match (loss.name, loss.gradient) {
+        (LossName::CrossEntropy, _) | (_, Gradient::Shortcut) => {
+            log_softmax(logits, 1).gather(1, labels).mean().neg()
+        }
+        (LossName::BinaryCrossEntropy, Gradient::Exact) => {
+            let log = log_softmax(logits, 1);
+            // log(1 - y) = log(sum of the others' e^z) - log(sum of all e^z): stable where y is
+            // nearly 1. (batch, classes) each.
+            let others = (0..classes).map(|class| {
+                let mask = log
+                    .zeros_like()
+                    .slice_fill([0..batch, class..class + 1], -1e30);
+                log_sum(log.clone() + mask)
+            });
+            let others = Tensor::cat(others.collect(), 1);
+            let hit = log.gather(1, labels.clone());
+            let misses = others.clone().sum_dim(1) - others.gather(1, labels);
+            (hit + misses).mean().neg()
+        }
+    }
+}
+
+/// log of the sum of e^x over the classes: (batch, classes) to (batch, 1).
+fn log_sum(x: Tensor<2>) -> Tensor<2> {
+    let largest = x.clone().detach().max_dim(1);
+    (x - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
 /// Confidences of every sample, `logits` being (samples, classes) in C order: softmax, in f64.
-pub fn confidences(logits: &[f32], classes: usize) -> Vec<f64> {
+pub fn confidences(logits: &[f64], classes: usize) -> Vec<f64> {
     let mut values = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers = row
-            .iter()
-            .map(|&z| (f64::from(z) - f64::from(largest)).exp());
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let powers = row.iter().map(|z| (z - largest).exp());
         let sum: f64 = powers.clone().sum();
         values.extend(powers.map(|power| power / sum));
     }
@@ -59,7 +82,10 @@ pub fn reported(name: LossName, confidences: &[f64], labels: &[u32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{DType, Device, TensorCreationOptions, TensorData};
+
     use super::*;
+    use crate::neon_figures::{Figures, deviation};
 
     #[test]
     fn chance_on_two_classes_costs_ln_2_and_twice_that_in_binary_form() {
@@ -70,10 +96,97 @@ mod tests {
         assert!((binary - 2.0 * 2f64.ln()).abs() < 1e-15);
     }
 
+    /// The gradient of [`descended`] for each logit of one sample, and its value.
+    fn descent(loss: &Loss, logits: &[f64], label: i64) -> (f64, Vec<f64>) {
+        let device = Device::flex().autodiff();
+        let data = TensorData::new(logits.to_vec(), [1, logits.len()]);
+        let options = TensorCreationOptions::new(device.clone()).with_dtype(DType::F64);
+        let logits = Tensor::<2>::from_data(data, options).require_grad();
+        let labels = Tensor::<1, Int>::from_data([label], &device);
+        let cost = descended(loss, logits.clone(), labels);
+        let gradient = logits.grad(&cost.backward()).expect("a gradient");
+        let value = cost.into_data().iter::<f64>().next().expect("a cost");
+        (value, gradient.into_data().iter::<f64>().collect())
+    }
+
+    #[test]
+    fn the_exact_gradient_is_that_of_the_reported_cost() {
+        for (name, logits) in [
+            (LossName::CrossEntropy, [0.3, -1.2, 2.0]),
+            (LossName::BinaryCrossEntropy, [0.3, -1.2, 2.0]),
+            (LossName::BinaryCrossEntropy, [4.0, -1.0, -2.0]),
+        ] {
+            let gradient = Gradient::Exact;
+            let loss = Loss { name, gradient };
+            let cost = |logits: &[f64]| reported(name, &confidences(logits, 3), &[1]);
+            let (value, gradients) = descent(&loss, &logits, 1);
+            assert!((value - cost(&logits)).abs() < 1e-9, "{name:?}: {value}");
+            for (class, gradient) in gradients.iter().enumerate() {
+                let at = |by: f64| {
+                    let mut moved = logits;
+                    moved[class] += by;
+                    cost(&moved)
+                };
+                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!(
+                    (gradient - slope).abs() < 1e-7,
+                    "{name:?}: {gradient}, {slope}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_shortcut_is_confidence_less_target_whatever_the_cost() {
+        let logits = [0.3, -1.2, 2.0];
+        let loss = Loss {
+            name: LossName::BinaryCrossEntropy,
+            gradient: Gradient::Shortcut,
+        };
+        let (_, gradients) = descent(&loss, &logits, 1);
+        let confidences = confidences(&logits, 3);
+        for (class, gradient) in gradients.iter().enumerate() {
+            let target = f64::from(u8::from(class == 1));
+            assert!((gradient - (confidences[class] - target)).abs() < 1e-12);
+        }
+    }
+
     #[test]
     fn a_hopeless_confidence_costs_fifty_not_infinity() {
         let confidences = confidences(&[1000.0, -1000.0], 2);
         assert_eq!(confidences, [1.0, 0.0]);
         assert!((reported(LossName::CrossEntropy, &confidences, &[1]) - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn costs_and_shortcut_gradients_are_neons() {
+        let figures = Figures::read("ops.safetensors");
+        for (case, name) in [
+            ("cem_softmax2", LossName::CrossEntropy),
+            ("cem_softmax3", LossName::CrossEntropy),
+            ("ceb_softmax2", LossName::BinaryCrossEntropy),
+            ("ceb_softmax3", LossName::BinaryCrossEntropy),
+        ] {
+            for (precision, tolerance) in [("f32", 1e-6), ("f64", 1e-12)] {
+                let figure = |what: &str| figures.get(&format!("{precision}/{case}/{what}"));
+                let logits = figure("logits").transposed().to_f64();
+                let labels = figure("labels").values.to_f64();
+                let loss = Loss {
+                    name,
+                    gradient: Gradient::Shortcut,
+                };
+                let mut costs = Vec::new();
+                let mut gradients = Vec::new();
+                for (logits, &label) in logits.chunks(logits.len() / labels.len()).zip(&labels) {
+                    let confidences = confidences(logits, logits.len());
+                    costs.push(reported(name, &confidences, &[label as u32]));
+                    gradients.extend(descent(&loss, logits, label as i64).1);
+                }
+                let costs = deviation(&costs, &figure("cost_per_sample").transposed());
+                assert!(costs <= tolerance, "{precision} {case}: cost {costs}");
+                let gradients = deviation(&gradients, &figure("dlogits").transposed());
+                assert!(gradients <= tolerance, "{precision} {case}: {gradients}");
+            }
+        }
     }
 }

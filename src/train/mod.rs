@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod groups;
 pub mod loss;
 pub mod optimizer;
+pub mod order;
 pub mod schedule;
 
 use std::path::Path;
@@ -25,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{self, NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
-use crate::random::Stream;
 use crate::results::rows::{GroupRate, MetricsRow};
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
@@ -33,14 +33,32 @@ use groups::LayerRate;
 
 /// Who watches a training, and may stop it.
 pub trait Observer {
-    /// A batch is done: `samples` of the epoch's so far, and its mean cost.
-    fn batch(&mut self, epoch: usize, samples: usize, cost: f64);
+    /// A batch is done.
+    fn batch(&mut self, batch: &Step<'_>);
     /// An epoch is done.
     fn epoch(&mut self, row: &MetricsRow);
     /// Keep this trainer's state, with [`Trainer::write_checkpoint`].
     fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()>;
     /// Asked after each batch: leave a checkpoint and stop?
     fn stop_requested(&self) -> bool;
+}
+
+/// One batch that training has gone through, as it was before the update that it brought about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step<'a> {
+    /// Counted from 0, as is `batch` within it.
+    pub epoch: usize,
+    pub batch: usize,
+    /// Samples of the epoch so far, those of this batch included.
+    pub samples: usize,
+    /// Samples of this batch.
+    pub size: usize,
+    /// Mean over the batch.
+    pub cost: f64,
+    /// Base learning rate of the update.
+    pub learning_rate: f64,
+    /// (samples of the batch, classes) in C order.
+    pub confidences: &'a [f64],
 }
 
 /// How a training ended.
@@ -109,7 +127,8 @@ impl<'a> Trainer<'a> {
         device: Device,
     ) -> Result<Self> {
         let frozen: Vec<bool> = rates.iter().map(|rate| rate.frozen).collect();
-        let network = Network::new(spec, weights, seed, &device.clone().autodiff())?;
+        let on = device.clone().autodiff();
+        let network = Network::new(spec, weights, seed, experiment.dtype, &on)?;
         let network = network.freeze_layers(&frozen);
         let groups = groups_of(&network, rates);
         let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
@@ -163,7 +182,7 @@ impl<'a> Trainer<'a> {
                 return Ok(End::Stopped);
             }
             let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
-            self.close_epoch(train.data.len(), evaluation);
+            self.close_epoch(evaluation);
             if let Some(row) = self.progress.rows.last() {
                 observer.epoch(row);
             }
@@ -204,6 +223,11 @@ impl<'a> Trainer<'a> {
         epochs + self.progress.seconds
     }
 
+    /// Where the training stands.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// A row an epoch so far.
     pub fn rows(&self) -> &[MetricsRow] {
         &self.progress.rows
@@ -211,7 +235,13 @@ impl<'a> Trainer<'a> {
 
     fn train_epoch(&mut self, train: &Split, observer: &mut dyn Observer) -> Result<End> {
         let batch_size = self.experiment.batch_size;
-        let order = self.order(train.data.len());
+        let order = order::samples(
+            &self.experiment.data,
+            self.seed,
+            self.progress.epoch,
+            train.data.len(),
+            batch_size,
+        );
         let done = (self.progress.batch * batch_size).min(order.len());
         let batches = Batches::new(
             train.data.clone(),
@@ -225,16 +255,25 @@ impl<'a> Trainer<'a> {
         for batch in batches {
             let batch = batch?;
             let size = batch.samples.len();
-            let cost = self.step(batch, train.data.shape(), steps)?;
+            let Progress {
+                epoch,
+                batch: number,
+                ..
+            } = self.progress;
+            let (cost, confidences) = self.step(batch, train.data.shape(), steps)?;
             self.progress.batch += 1;
             self.progress.samples += size;
             self.progress.cost += cost;
             self.progress.seconds = before + started.elapsed().as_secs_f64();
-            observer.batch(
-                self.progress.epoch,
-                self.progress.samples,
-                cost / size as f64,
-            );
+            observer.batch(&Step {
+                epoch,
+                batch: number,
+                samples: self.progress.samples,
+                size,
+                cost: cost / size as f64,
+                learning_rate: self.rate(epoch, number, steps),
+                confidences: &confidences,
+            });
             if observer.stop_requested() {
                 return Ok(End::Stopped);
             }
@@ -242,19 +281,8 @@ impl<'a> Trainer<'a> {
         Ok(End::Complete)
     }
 
-    /// The order of the samples in the current epoch; it derives from seed and epoch alone.
-    fn order(&self, samples: usize) -> Vec<usize> {
-        match self.experiment.data.shuffle {
-            true => {
-                let epoch = self.progress.epoch as u64;
-                Stream::new(self.seed, "order of samples", &[epoch]).permutation(samples)
-            }
-            false => (0..samples).collect(),
-        }
-    }
-
-    /// One update of every group. Returns the batch's summed cost.
-    fn step(&mut self, batch: Batch, shape: [usize; 3], steps: usize) -> Result<f64> {
+    /// One update of every group. Returns the batch's summed cost and its confidences.
+    fn step(&mut self, batch: Batch, shape: [usize; 3], steps: usize) -> Result<(f64, Vec<f64>)> {
         let Progress {
             epoch, batch: step, ..
         } = self.progress;
@@ -269,7 +297,8 @@ impl<'a> Trainer<'a> {
         let logits = self.trained.forward(features, Some(draw)).features();
         let [_, classes] = logits.dims();
 
-        let host: Vec<f32> = logits.clone().inner().into_data().iter::<f32>().collect();
+        let host = logits.clone().inner().into_data();
+        let host: Vec<f64> = host.iter::<f64>().collect();
         let confidences = loss::confidences(&host, classes);
         let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
         if host.iter().any(|logit| !logit.is_finite()) {
@@ -281,7 +310,8 @@ impl<'a> Trainer<'a> {
             .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
         }
 
-        let mut gradients = loss::descended(logits, self.labels(&batch.labels)).backward();
+        let mut gradients =
+            loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
         let rate = self.rate(epoch, step, steps);
         for group in &self.groups {
             let gradients =
@@ -290,7 +320,7 @@ impl<'a> Trainer<'a> {
                 self.optimizer
                     .step(rate * group.multiplier, self.trained.clone(), gradients);
         }
-        Ok(cost)
+        Ok((cost, confidences))
     }
 
     fn labels(&self, labels: &[u32]) -> Tensor<1, Int> {
@@ -313,10 +343,14 @@ impl<'a> Trainer<'a> {
         optimizer.learning_rate * schedule::factor(*schedule, epoch, step, steps, *epochs)
     }
 
-    fn close_epoch(&mut self, samples: usize, evaluation: Option<Evaluation>) {
-        let epoch = self.progress.epoch;
-        let steps = samples.div_ceil(self.experiment.batch_size);
-        let rate = self.rate(epoch, steps - 1, steps);
+    fn close_epoch(&mut self, evaluation: Option<Evaluation>) {
+        let Progress {
+            epoch,
+            batch: steps,
+            samples,
+            ..
+        } = self.progress;
+        let rate = self.rate(epoch, steps.saturating_sub(1), steps);
         let group_rate = |group: &Group| GroupRate {
             group: format!("x{}", group.multiplier),
             learning_rate: rate * group.multiplier,

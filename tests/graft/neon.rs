@@ -185,11 +185,25 @@ fn a_model_that_neon_trained_gives_neons_own_confidences() {
     assert!(difference < 2e-6, "{difference}");
 }
 
+/// The same from scratch, with neon's initial weights.
+fn from_scratch(initial_weights: &str, epochs: usize, learning_rate: &str) -> String {
+    reference("", epochs, learning_rate)
+        .replace("source_model = \"neon/\"\n", "")
+        .replace(
+            "[model]",
+            &format!("[model]\ninitial_weights = \"{initial_weights}\""),
+        )
+}
+
 #[test]
 fn three_epochs_from_neons_initial_weights_give_neons_confidences() {
     let place = place();
     place.copy_data("neon/target_init.p");
-    place.write("e.toml", reference("target_init.p", 3, "0.001"));
+    place.write("e.toml", from_scratch("neon/target_init.p", 3, "0.001"));
+    let planned = place.succeed(&["plan", "e.toml"]);
+    let said = "initial weights from neon/target_init.p (neon pickle)";
+    assert!(planned.out.contains(said), "{}", planned.out);
+    assert!(!planned.out.contains(" yes "), "{}", planned.out);
     place.succeed(&["run", "e.toml"]);
     let neons = std::fs::read_to_string(data("neon/inference_scratch_lr0.001.txt"));
     let difference = largest_difference(
@@ -197,4 +211,65 @@ fn three_epochs_from_neons_initial_weights_give_neons_confidences() {
         &neons.expect("neon's inference file"),
     );
     assert!(difference < 2e-6, "{difference}");
+    let record = place.read("results/e/record.json");
+    assert!(record.contains("\"initial_weights\": {"), "{record}");
+    assert!(!record.contains("\"source\": {"), "{record}");
+    assert!(place.read("results/e/log.txt").contains(said));
+    assert!(place.succeed(&["plan", "e.toml"]).out.contains("complete"));
+}
+
+#[test]
+fn initial_weights_are_those_of_the_whole_model_or_an_error() {
+    let place = place();
+    place.write("e.toml", from_scratch("neon/source_vgg_tiny.p", 1, "0.001"));
+    for verb in ["plan", "run"] {
+        let error = place.fail(&[verb, "e.toml"]).err;
+        for part in [
+            "`fc6_new.weight` is missing",
+            "source's `fc8`, (5, 32) is left over",
+            "use `source_model`",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    place.write("e.toml", from_scratch("neon/none.p", 1, "0.001"));
+    let error = place.fail(&["run", "e.toml"]).err;
+    let expected = "neon/none.p: there is no such file of initial weights";
+    assert!(error.contains(expected), "{error}");
+    assert!(!place.path("results/e").exists());
+}
+
+#[test]
+fn a_model_of_grafts_own_gives_the_initial_weights_of_another_run() {
+    let place = place();
+    place.copy_data("neon/target_init.p");
+    // A rate too small to change any weight: what is saved is what was loaded.
+    place.write("a.toml", from_scratch("neon/target_init.p", 1, "1e-30"));
+    place.succeed(&["run", "a.toml"]);
+    let saved = "results/a/model.safetensors";
+    place.write("b.toml", from_scratch("neon/target_init.p", 1, "0.001"));
+    place.write("c.toml", from_scratch(saved, 1, "0.001"));
+    place.succeed(&["run", "b.toml", "c.toml"]);
+    let outputs = |name: &str| place.read(&format!("results/{name}/outputs.csv"));
+    assert_eq!(outputs("b"), outputs("c"));
+    assert_ne!(outputs("a"), outputs("c"));
+}
+
+#[test]
+fn other_modes_of_pooling_dropout_and_drawing_are_planned_and_trained() {
+    let place = place();
+    let modes = "pooling = \"ceil\"\ndropout_scaling = \"inference\"\ninitial_draws = \"neon\"";
+    let model = TARGET
+        .replace(
+            "source_model = \"neon/SOURCE\"\nlearning_rate_multiplier = 0\n",
+            "",
+        )
+        .replace("dropout = 0.0", &format!("dropout = 0.5\n{modes}"));
+    place.write("e.toml", model);
+    let planned = place.succeed(&["plan", "e.toml"]);
+    for part in ["max_pooling, ceil", "dropout, scaled at inference"] {
+        assert!(planned.out.contains(part), "{}", planned.out);
+    }
+    place.succeed(&["run", "e.toml"]);
+    assert_eq!(place.read("results/e/inference.txt").lines().count(), 24);
 }

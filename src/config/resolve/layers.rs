@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::checks::{BELOW_ONE, Checks, POSITIVE};
-use super::model::initializer;
+use super::initializer::initializer;
 use crate::config::experiment::{Initializer, LayerKind, NamedLayer};
 use crate::config::file::{LayerTable, LayerType, NameOrTable, Word};
 

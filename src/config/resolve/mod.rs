@@ -4,6 +4,7 @@
 //! key and [`Layers`] finds the place. All errors are collected, not only the first.
 
 mod checks;
+mod initializer;
 mod layers;
 mod model;
 
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 
 use super::experiment::*;
 use super::file::{
-    AlgorithmName, Compatibility, DataTable, File, Multiplier, OptimizerTable, ScheduleName,
-    ScheduleTable, Seeds, Word,
+    AlgorithmName, Compatibility, DataTable, File, LossTable, Multiplier, OptimizerTable,
+    ScheduleName, ScheduleTable, Seeds, Word,
 };
 use super::layers::Layers;
 use crate::error::Result;
@@ -34,13 +35,22 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         let help = "give a `source_model`, or remove `require`";
         checks.refuse("source.require", problem, help);
     }
+    let key_of_seeds = if file.seeds.is_some() {
+        "seeds"
+    } else {
+        "seed"
+    };
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype: word(file.dtype, Dtype::F32),
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs: checks.at_least(1, "epochs", file.epochs.unwrap_or(10)),
-        batch_size: checks.at_least(1, "batch_size", file.batch_size.unwrap_or(32)),
+        batch_size: checks.at_least(
+            1,
+            "batch_size",
+            file.batch_size.unwrap_or(if neon { 128 } else { 32 }),
+        ),
         source_model: checks.path("source_model", file.source_model),
         save_path: save_path(&mut checks, file.save_path, file.dtype),
         save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
@@ -59,15 +69,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             ),
         },
         model: model::model(&mut checks, file.model),
-        loss: Loss {
-            name: word(
-                file.loss.name,
-                match neon {
-                    true => LossName::BinaryCrossEntropy,
-                    false => LossName::CrossEntropy,
-                },
-            ),
-        },
+        loss: loss(neon, file.loss),
         optimizer: optimizer(&mut checks, file.optimizer),
         schedule: schedule(&mut checks, file.schedule),
         source: Source {
@@ -79,7 +81,13 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),
         },
+        record: Record {
+            batches: file.record.batches.unwrap_or(false),
+        },
     };
+    if experiment.model.initial_draws == InitialDraws::Neon {
+        seeds_of_neon(&mut checks, key_of_seeds, &experiment.seeds);
+    }
     checks.pass(experiment)
 }
 
@@ -149,6 +157,16 @@ fn seeds(checks: &mut Checks, seed: Option<u64>, seeds: Option<Seeds>) -> Vec<u6
     list
 }
 
+/// The generator that neon draws initial weights with takes seeds of 32 bits.
+fn seeds_of_neon(checks: &mut Checks, key: &str, seeds: &[u64]) {
+    const LARGEST: u64 = u32::MAX as u64;
+    if let Some(large) = seeds.iter().find(|seed| **seed > LARGEST) {
+        let problem = format!("the seed {large} is too large to draw weights as neon does");
+        let help = format!("the largest is {LARGEST}; or give `model.initial_draws = \"by_name\"`");
+        checks.refuse(key, problem, help);
+    }
+}
+
 fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {
     const KEY: &str = "learning_rate_multiplier";
     let mut layers = given.map_or_else(BTreeMap::new, |multiplier| multiplier.0);
@@ -171,6 +189,18 @@ fn multipliers(checks: &mut Checks, given: Option<Multiplier>) -> Multipliers {
 fn data(checks: &mut Checks, table: DataTable) -> Data {
     check_data(checks, &table);
     let drawn = table.builtin.is_some();
+    let neon = checks.compatibility.is_neon();
+    let shuffle = table.shuffle.unwrap_or(!neon);
+    let last_batch = match neon && !shuffle {
+        true => LastBatch::Wrap,
+        false => LastBatch::Smaller,
+    };
+    let last_batch = word(table.last_batch, last_batch);
+    if shuffle && last_batch == LastBatch::Wrap {
+        let problem = "`last_batch = \"wrap\"` goes through the file in its order";
+        let help = "set `shuffle = false`, or leave `last_batch` away";
+        checks.refuse("data.last_batch", problem, help);
+    }
     let train = checks.path("data.train", table.train);
     let test = checks.path("data.test", table.test);
     Data {
@@ -187,7 +217,19 @@ fn data(checks: &mut Checks, table: DataTable) -> Data {
                 test: test.unwrap_or_default(),
             },
         },
-        shuffle: table.shuffle.unwrap_or(!checks.compatibility.is_neon()),
+        shuffle,
+        last_batch,
+    }
+}
+
+fn loss(neon: bool, table: LossTable) -> Loss {
+    let (name, gradient) = match neon {
+        true => (LossName::BinaryCrossEntropy, Gradient::Shortcut),
+        false => (LossName::CrossEntropy, Gradient::Exact),
+    };
+    Loss {
+        name: word(table.name, name),
+        gradient: word(table.gradient, gradient),
     }
 }
 

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{BELOW_ONE, Checks, FINITE, POSITIVE};
+use super::checks::{BELOW_ONE, Checks, POSITIVE, word};
+use super::initializer::initializer;
 use super::layers::{layer_name, named_layers};
 use crate::config::experiment::*;
-use crate::config::file::{InitializerName, ModelTable, NameOrTable};
+use crate::config::file::{Compatibility, ModelTable};
 
 /// Channels of VGG's five blocks at width 1 (Simonyan and Zisserman 2015, table 1).
 const VGG_WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 
-pub fn model(checks: &mut Checks, table: ModelTable) -> Model {
+pub fn model(checks: &mut Checks, mut table: ModelTable) -> Model {
+    let initial_weights = checks.path("model.initial_weights", table.initial_weights.take());
     if let Some(classes) = table.classes {
         checks.at_least(2, "model.classes", classes);
     }
@@ -37,6 +39,28 @@ pub fn model(checks: &mut Checks, table: ModelTable) -> Model {
         classes: table.classes,
         initializer,
         bias_initializer,
+        initial_draws: word(
+            table.initial_draws,
+            match checks.compatibility.is_neon() {
+                true => InitialDraws::Neon,
+                false => InitialDraws::ByName,
+            },
+        ),
+        initial_weights,
+        pooling: word(
+            table.pooling,
+            match checks.compatibility {
+                Compatibility::Caffe => PoolingSize::Ceil,
+                Compatibility::Neon | Compatibility::None => PoolingSize::Floor,
+            },
+        ),
+        dropout_scaling: word(
+            table.dropout_scaling,
+            match checks.compatibility {
+                Compatibility::Neon => DropoutScaling::Inference,
+                Compatibility::Caffe | Compatibility::None => DropoutScaling::Training,
+            },
+        ),
         body: match (&table.layers, &table.architecture) {
             (Some(layers), _) => {
                 no_architecture_beside_layers(checks, &table);
@@ -133,55 +157,4 @@ fn widths(checks: &mut Checks, table: &ModelTable) -> Vec<usize> {
         checks.refuse_with_example("model.widths", problem);
     }
     widths.clone()
-}
-
-/// An initializer with the numbers that it needs.
-pub fn initializer(checks: &mut Checks, key: &str, given: &NameOrTable) -> Initializer {
-    let NameOrTable(table) = given;
-    let Some(name) = table.name else {
-        checks.refuse_with_example(&format!("{key}.name"), "this initializer has no `name`");
-        return Initializer::XavierLocal;
-    };
-    let called = match name.0 {
-        InitializerName::XavierLocal => "xavier_local",
-        InitializerName::GlorotUniform => "glorot_uniform",
-        InitializerName::Kaiming => "kaiming",
-        InitializerName::Uniform => "uniform",
-        InitializerName::Constant => "constant",
-    };
-    let given = [
-        ("low", table.low.is_some()),
-        ("high", table.high.is_some()),
-        ("value", table.value.is_some()),
-    ];
-    checks.only_taken(key, called, &given);
-    let mut required = |field: &str, value: Option<f64>| {
-        let path = format!("{key}.{field}");
-        if value.is_none() {
-            let problem = format!("the initializer \"{called}\" needs a `{field}`");
-            let numbers = match field {
-                "value" => "value = 0.1",
-                _ => "low = -0.05, high = 0.05",
-            };
-            let help = format!("for example `{{ name = \"{called}\", {numbers} }}`");
-            checks.refuse(&path, problem, help);
-        }
-        checks.number(FINITE, &path, value, 0.0)
-    };
-    match name.0 {
-        InitializerName::XavierLocal => Initializer::XavierLocal,
-        InitializerName::GlorotUniform => Initializer::GlorotUniform,
-        InitializerName::Kaiming => Initializer::Kaiming,
-        InitializerName::Constant => Initializer::Constant {
-            value: required("value", table.value),
-        },
-        InitializerName::Uniform => {
-            let (low, high) = (required("low", table.low), required("high", table.high));
-            if table.low.is_some() && table.high.is_some() && low >= high {
-                let problem = format!("`low` must be less than `high`: {low} and {high}");
-                checks.refuse(&format!("{key}.low"), problem, "exchange them");
-            }
-            Initializer::Uniform { low, high }
-        }
-    }
 }

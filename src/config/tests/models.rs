@@ -103,3 +103,44 @@ fn a_hidden_linear_layer_without_its_width() {
   help: for example `features = 128`"
     );
 }
+
+#[test]
+fn a_gaussian_without_its_deviation() {
+    assert_eq!(
+        beside_least("model.initializer = \"gaussian\"\n"),
+        r#"a.toml:3:21: the initializer "gaussian" needs a `deviation`
+    |
+  3 | model.initializer = "gaussian"
+    |                     ^^^^^^^^^^
+  help: for example `{ name = "gaussian", deviation = 0.01 }`"#
+    );
+}
+
+#[test]
+fn a_key_that_the_initializer_does_not_take() {
+    assert_eq!(
+        beside_least("model.initializer = { name = \"kaiming\", local = true }\n"),
+        r#"a.toml:3:50: `local` does nothing with "kaiming"
+    |
+  3 | model.initializer = { name = "kaiming", local = true }
+    |                                                 ^^^^
+  help: remove it: "kaiming" takes no such key"#
+    );
+}
+
+#[test]
+fn an_orthonormal_matrix_of_no_size() {
+    assert_eq!(
+        beside_least("model.initializer = { name = \"orthonormal\", scale = 0 }\n"),
+        r#"a.toml:3:54: `model.initializer.scale` must be finite and greater than 0, not 0
+    |
+  3 | model.initializer = { name = "orthonormal", scale = 0 }
+    |                                                      ^
+  help: for example `initializer = "kaiming"`"#
+    );
+}
+
+#[test]
+fn a_way_of_pooling_that_does_not_exist() {
+    assert_eq!(beside_least("model.pooling = \"round\"\n"), "?");
+}

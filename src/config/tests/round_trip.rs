@@ -27,6 +27,7 @@ fn every_default_is_written_out() {
         assert_round_trip(LEAST),
         r#"name = "a"
 backend = "cpu"
+dtype = "f32"
 seeds = [42]
 epochs = 10
 batch_size = 32
@@ -41,6 +42,7 @@ root = "data"
 builtin = "smiles"
 draw_seed = 2018
 shuffle = true
+last_batch = "smaller"
 
 [preprocessing]
 mean = "train"
@@ -55,9 +57,13 @@ classifier = "classifier"
 dropout = 0.5
 initializer = { name = "xavier_local" }
 bias_initializer = { name = "constant", value = 0.0 }
+initial_draws = "by_name"
+pooling = "floor"
+dropout_scaling = "training"
 
 [loss]
 name = "cross_entropy"
+gradient = "exact"
 
 [optimizer]
 learning_rate = 0.001
@@ -76,6 +82,9 @@ each_epoch = false
 
 [checkpoint]
 every = 1
+
+[record]
+batches = false
 "#
     );
 }
@@ -122,8 +131,12 @@ head = []
 classifier = "cls"
 classes = 5
 dropout = 0
-initializer = { name = "uniform", low = -0.05, high = 0.05 }
-bias_initializer = { name = "constant", value = 0.1 }
+initializer = { name = "gaussian", mean = 0.25, deviation = 0.05 }
+bias_initializer = { name = "neon_xavier", local = false }
+initial_draws = "neon"
+initial_weights = "models/initial.p"
+pooling = "ceil"
+dropout_scaling = "inference"
 
 [optimizer]
 algorithm = "adamw"

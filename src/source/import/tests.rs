@@ -1,7 +1,7 @@
 //! Small models made by hand: what fits, what does not, and what is said of it.
 
 use super::*;
-use crate::config::experiment::Initializer;
+use crate::config::experiment::{InitialDraws, Initializer};
 use crate::model::spec::{LayerSpec, Operation, ParameterSpec};
 use crate::source::Format;
 
@@ -39,6 +39,7 @@ fn target() -> NetworkSpec {
             layer("relu", Operation::Relu, &[]),
             layer("fc", Operation::Linear, &[(Role::Weight, &[3, 2])]),
         ],
+        initial_draws: InitialDraws::ByName,
     }
 }
 

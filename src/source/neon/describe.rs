@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::experiment::Initializer;
+use super::initializer::initializer;
+use crate::config::experiment::DropoutScaling;
 use crate::error::{Error, Result};
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role};
 use crate::source::document::state_name;
@@ -87,7 +88,7 @@ fn int(value: usize) -> Value {
 }
 
 /// `{type, config}` of a class of neon's.
-fn object(class: &str, config: Vec<(&str, Value)>) -> Value {
+pub(super) fn object(class: &str, config: Vec<(&str, Value)>) -> Value {
     let config = config
         .into_iter()
         .map(|(key, value)| (key.to_string(), value));
@@ -145,8 +146,10 @@ fn class_and_config(
     input: &[usize],
     names: &mut Names,
 ) -> Result<(&'static str, Vec<(&'static str, Value)>)> {
-    let init = || spec.parameters.first().map(initializer);
-    let init = || ("init", init().unwrap_or(Value::None));
+    let init = || {
+        let init = spec.parameters.first().map(initializer);
+        ("init", init.unwrap_or(Value::None))
+    };
     Ok(match spec.operation {
         Operation::Convolution { stride, padding } => {
             let weight = spec.parameters.first().map(|p| p.shape.as_slice());
@@ -180,7 +183,7 @@ fn class_and_config(
         Operation::MaxPooling { .. } | Operation::AveragePooling { .. } => {
             ("Pooling", pooling(spec, input, names)?)
         }
-        Operation::Dropout { rate } => {
+        Operation::Dropout { rate, .. } => {
             let mut config = vec![("name", names.next("Dropout"))];
             if rate != 0.5 {
                 config.push(("keep", Value::Float(1.0 - rate)));
@@ -210,11 +213,13 @@ fn pooling(
             kernel,
             stride,
             padding,
+            ..
         } => (kernel, stride, padding, false),
         Operation::AveragePooling {
             kernel,
             stride,
             padding,
+            ..
         } => (kernel, stride, padding, true),
         _ => return Err(without_place(spec, spec.operation.name())),
     };
@@ -275,28 +280,6 @@ fn states(spec: &LayerSpec, has: &impl Fn(&str) -> bool) -> Option<Value> {
     }
 }
 
-/// The distribution that a tensor was drawn from. Where neon has no class of its own for it: the
-/// bounds that it has here.
-fn initializer(parameter: &ParameterSpec) -> Value {
-    let (class, config) = match parameter.initializer {
-        Initializer::XavierLocal => ("Xavier", vec![]),
-        Initializer::GlorotUniform => ("GlorotUniform", vec![]),
-        Initializer::Constant { value: 0.0 } => ("Constant", vec![]),
-        Initializer::Constant { value } => ("Constant", vec![("val", Value::Float(value))]),
-        Initializer::Uniform { low, high } => ("Uniform", bounds(low, high)),
-        Initializer::Kaiming => {
-            let fan_in: usize = parameter.shape.iter().skip(1).product();
-            let bound = (6.0 / fan_in.max(1) as f64).sqrt();
-            ("Uniform", bounds(-bound, bound))
-        }
-    };
-    object(&format!("neon.initializers.initializer.{class}"), config)
-}
-
-fn bounds(low: f64, high: f64) -> Vec<(&'static str, Value)> {
-    vec![("low", Value::Float(low)), ("high", Value::Float(high))]
-}
-
 fn cost(class: &str) -> Value {
     let function = object(&format!("neon.transforms.cost.{class}"), vec![]);
     let name = ("name", Value::text("GeneralizedCost_0"));
@@ -338,42 +321,53 @@ fn backend(model: &Description) -> Result<Value> {
     ]))
 }
 
-/// neon's mode in which dropout and poolings do what they do here.
-///
-/// graft divides in training by the share that dropout keeps. neon does so in its mode `caffe`
-/// alone; in its mode `neon` it would multiply with it in inference, and compute something else.
-/// But in the mode `caffe` its poolings round up.
+/// neon's mode in which dropout and poolings do what they do here: `neon` multiplies what dropout
+/// kept at inference and rounds the sizes of poolings down, `caffe` divides it in training and
+/// rounds them up.
 fn mode(network: &NetworkSpec) -> Result<&'static str> {
-    let drops =
-        |layer: &LayerSpec| matches!(layer.operation, Operation::Dropout { rate } if rate > 0.0);
-    if !network.layers.iter().any(drops) {
+    let outputs = network.layers.iter().map(|layer| layer.output.as_slice());
+    let inputs = [network.input.as_slice()].into_iter().chain(outputs);
+    let layers = network.layers.iter().zip(inputs);
+    let mut needs = layers.filter_map(|(layer, input)| Some((layer, needed_mode(layer, input)?)));
+    let Some((first, mode)) = needs.next() else {
         return Ok("neon");
+    };
+    match needs.find(|(_, other)| *other != mode) {
+        None => Ok(mode),
+        Some((layer, other)) => Err(Error::new(format!(
+            "neon does this in its mode `{other}`, but what `{}` does in its mode `{mode}`",
+            first.name
+        ))
+        .at(format!("layer `{}`", layer.name))
+        .help(
+            "`compatibility = \"neon\"` or \"caffe\" lets all layers follow one mode; or keep \
+             this model as .safetensors",
+        )),
     }
-    let mut input = network.input.to_vec();
-    for layer in &network.layers {
-        if leaves_rest(layer, &input) {
-            let both = "a pooling that rounds down, beside dropout that is scaled in training";
-            return Err(without_place(layer, both));
-        }
-        input.clone_from(&layer.output);
-    }
-    Ok("caffe")
 }
 
-/// Whether a pooling's last window would not be full if it rounded up.
-fn leaves_rest(layer: &LayerSpec, input: &[usize]) -> bool {
-    let (Operation::MaxPooling {
-        kernel,
-        stride,
-        padding,
-    }
-    | Operation::AveragePooling {
-        kernel,
-        stride,
-        padding,
-    }) = layer.operation
-    else {
-        return false;
+/// The mode that a layer on such an input needs; `None` if it does the same in both.
+fn needed_mode(layer: &LayerSpec, input: &[usize]) -> Option<&'static str> {
+    let (kernel, stride, padding, ceil) = match layer.operation {
+        Operation::Dropout { rate, scaling } if rate > 0.0 => {
+            return Some(match scaling {
+                DropoutScaling::Training => "caffe",
+                DropoutScaling::Inference => "neon",
+            });
+        }
+        Operation::MaxPooling {
+            kernel,
+            stride,
+            padding,
+            ceil,
+        }
+        | Operation::AveragePooling {
+            kernel,
+            stride,
+            padding,
+            ceil,
+        } => (kernel, stride, padding, ceil),
+        _ => return None,
     };
     // Sizes may come from a file that was tampered with.
     let rest = |&size: &usize| {
@@ -381,7 +375,12 @@ fn leaves_rest(layer: &LayerSpec, input: &[usize]) -> bool {
             .checked_sub(kernel)?
             .checked_rem(stride)
     };
-    input.iter().skip(1).any(|size| rest(size) != Some(0))
+    let fits = input.iter().skip(1).all(|size| rest(size) == Some(0));
+    match (fits, ceil) {
+        (true, _) => None,
+        (false, true) => Some("caffe"),
+        (false, false) => Some("neon"),
+    }
 }
 
 fn without_place(layer: &LayerSpec, what: &str) -> Error {

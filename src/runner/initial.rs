@@ -1,0 +1,165 @@
+//! `model.initial_weights`: a whole model from a file, in place of drawn weights.
+//!
+//! Only its tensors are taken: no state of an optimizer, no statistics of its training. The layers
+//! do not count as imported, so that they train at the default rate.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::model::network::Weights;
+use crate::model::spec::NetworkSpec;
+use crate::results::record::InitialWeights;
+use crate::source::import;
+use crate::source::receipt::{Outcome, Receipt, Unused};
+use crate::source::{self, SourceModel};
+
+/// Checksum of the file, in hexadecimal.
+///
+/// # Errors
+/// It is missing or cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    check_presence(path)?;
+    source::sha256(path)
+}
+
+/// Reads the file and checks that it holds all of `target`.
+///
+/// # Errors
+/// It cannot be read, a tensor of `target` is missing or of another shape, or one is left over.
+pub fn read(path: &Path, target: &NetworkSpec) -> Result<(SourceModel, InitialWeights)> {
+    check_presence(path)?;
+    let model = source::read(path)?;
+    let receipt = import::matches(&model, target);
+    check_whole(&receipt)?;
+    let file = InitialWeights {
+        path: path.to_path_buf(),
+        format: receipt.source.format,
+        sha256: receipt.source.sha256,
+    };
+    Ok((model, file))
+}
+
+/// The values of every tensor of `target`, from what [`read`] returned.
+///
+/// # Errors
+/// A value that is not finite.
+pub fn weights(model: &SourceModel, target: &NetworkSpec) -> Result<Weights> {
+    let (tensors, _) = import::import(model, target, &[])?;
+    Ok(tensors
+        .into_iter()
+        .map(|tensor| ((tensor.layer, tensor.role), tensor.values.into()))
+        .collect())
+}
+
+/// What is said of them: `initial weights from a.p (neon pickle)`.
+pub fn summary(file: &InitialWeights) -> String {
+    let InitialWeights { path, format, .. } = file;
+    format!("initial weights from {} ({format})", path.display())
+}
+
+fn check_presence(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => Ok(()),
+        false => Err(Error::new("there is no such file of initial weights")
+            .at(path.display())
+            .help(
+                "`model.initial_weights` is relative to the directory in which graft runs; remove \
+                 it to draw the weights",
+            )),
+    }
+}
+
+fn check_whole(receipt: &Receipt) -> Result<()> {
+    let missing = receipt
+        .tensors
+        .iter()
+        .filter_map(|entry| match &entry.outcome {
+            Outcome::Imported { .. } => None,
+            Outcome::NotImported { reason, .. } => Some(format!("{entry} is missing: {reason}")),
+        });
+    let left_over = receipt
+        .unused
+        .iter()
+        .map(|Unused { origin, reason }| format!("{origin} is left over: {reason}"));
+    let problems: Vec<String> = missing.chain(left_over).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(problems.join("; "))
+            .at(&receipt.source.path)
+            .help(
+                "initial weights are those of the whole model and of no other; to take over a \
+                 part, use `source_model`",
+            )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::receipt::{Entry, Origin, SourceFile, Totals};
+
+    fn entry(layer: &str, outcome: Outcome) -> Entry {
+        Entry {
+            layer: layer.into(),
+            role: "weight".into(),
+            shape: vec![4, 1],
+            parameters: 4,
+            outcome,
+        }
+    }
+
+    fn origin(layer: &str) -> Origin {
+        Origin {
+            layer: layer.into(),
+            tensor: "W".into(),
+            shape: vec![4, 1],
+        }
+    }
+
+    fn receipt(tensors: Vec<Entry>, unused: Vec<Unused>) -> Receipt {
+        Receipt {
+            source: SourceFile {
+                path: "init.p".into(),
+                format: "neon pickle".into(),
+                sha256: "ff".into(),
+            },
+            totals: Totals::default(),
+            tensors,
+            unused,
+        }
+    }
+
+    fn found() -> Entry {
+        let outcome = Outcome::Imported {
+            from: origin("fc6"),
+            transform: "as is".into(),
+            sha256: None,
+        };
+        entry("fc6", outcome)
+    }
+
+    #[test]
+    fn a_whole_model_passes() {
+        assert!(check_whole(&receipt(vec![found()], vec![])).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_left_over_is_listed() {
+        let missing = Outcome::NotImported {
+            reason: "the source has no layer `fc7`".into(),
+            rejected: None,
+        };
+        let unused = Unused {
+            origin: origin("fc8"),
+            reason: "the target has no layer `fc8`".into(),
+        };
+        let receipt = receipt(vec![found(), entry("fc7", missing)], vec![unused]);
+        let error = check_whole(&receipt).expect_err("it is not whole");
+        assert_eq!(
+            error.to_string(),
+            "init.p: `fc7.weight` is missing: the source has no layer `fc7`; `W` of the source's \
+             `fc8`, (4, 1) is left over: the target has no layer `fc8`\n  help: initial weights are \
+             those of the whole model and of no other; to take over a part, use `source_model`"
+        );
+    }
+}
