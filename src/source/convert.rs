@@ -278,3 +278,6 @@ fn fitting(wanted: &Tensor, have: &mut HashMap<String, Tensor>) -> Result<Tensor
         values: conversion.apply(&found.values, &found.shape),
     })
 }
+
+#[cfg(test)]
+mod tests;

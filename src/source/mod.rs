@@ -129,9 +129,13 @@ impl SourceModel {
                 })
                 .collect(),
         });
+        let path = path.into();
         Self {
-            path: path.into(),
-            format: Format::Safetensors,
+            format: match convert::target(&path) {
+                Ok(convert::Target::Safetensors) | Err(_) => Format::Safetensors,
+                Ok(_) => Format::Neon,
+            },
+            path,
             sha256: String::new(),
             layers: layers.collect(),
             metadata: BTreeMap::new(),

@@ -133,4 +133,4 @@ impl<'a> Pickle<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

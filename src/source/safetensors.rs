@@ -133,10 +133,20 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
             values,
         });
     }
+    let mut metadata = stock.metadata;
+    for (key, author) in [
+        (document::GRAFT_MODEL, "graft"),
+        (document::NEON_MODEL, "neon"),
+    ] {
+        // A long text, for `convert`.
+        if metadata.remove(key).is_some() {
+            metadata.insert("layers described by".to_string(), author.to_string());
+        }
+    }
     Ok(Contents {
         format: Format::Safetensors,
         layers,
-        metadata: stock.metadata,
+        metadata,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::common::{Place, TINY, data};
 #[test]
 fn every_verb_explains_itself_with_an_example() {
     let place = Place::new();
-    for verb in ["run", "plan", "compare", "inspect", "predict"] {
+    for verb in ["run", "plan", "compare", "inspect", "convert", "predict"] {
         let printed = place.succeed(&[verb, "--help"]);
         assert!(printed.out.contains("Example"), "{verb}: {}", printed.out);
     }

@@ -388,3 +388,6 @@ fn without_place(layer: &LayerSpec, what: &str) -> Error {
         .at(format!("layer `{}`", layer.name))
         .help("keep this model as .safetensors")
 }
+
+#[cfg(test)]
+mod tests;
