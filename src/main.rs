@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match graft::cli::run(graft::cli::Arguments::parse()) {
+    match graft::cli::run(graft::cli::parse(std::env::args_os())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");

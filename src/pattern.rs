@@ -41,6 +41,11 @@ pub fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?'])
 }
 
+/// Number of characters that stand for themselves: the more, the more specific the pattern.
+pub fn literals(pattern: &str) -> usize {
+    pattern.chars().filter(|c| !matches!(c, '*' | '?')).count()
+}
+
 /// The candidate most like `word`, if one is like enough to be what was meant; the first of equals.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;

@@ -3,13 +3,16 @@
 
 mod compare;
 mod convert;
+mod import_command;
 mod inspect;
+mod neon;
 mod plan;
 mod predict;
 mod prepare;
 mod progress;
 mod run;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,11 +20,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Overrides;
+use crate::config::neon::Show;
 use crate::error::{At, Result};
 
 /// A declarative experiment runner for transfer learning.
 #[derive(Debug, Parser)]
 #[command(name = "graft", version, about, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 #[command(
     after_help = "Start with:\n  graft run experiments        train all regimes\n  graft compare                see what came of it"
 )]
@@ -39,6 +44,13 @@ enum Verb {
     Convert(convert::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
+    ImportCommand(import_command::Arguments),
+}
+
+/// Reads the words of a command line, the first of which is the command's name. Ends the process
+/// where they are wrong, or ask for help.
+pub fn parse(words: impl Iterator<Item = OsString>) -> Arguments {
+    Arguments::parse_from(neon::respell(words))
 }
 
 /// Carries out what the command line asks for.
@@ -55,6 +67,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Convert(arguments) => convert::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
+        Verb::ImportCommand(arguments) => import_command::run(arguments),
     }
 }
 
@@ -75,49 +88,25 @@ struct ExperimentArguments {
     /// Any key of the experiment file, e.g. optimizer.learning_rate=0.01
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// cpu, ndarray, wgpu, cuda or cuda:1; neon's gpu means cuda
-    #[arg(short, long)]
-    backend: Option<String>,
-    /// Complete passes over the training data
-    #[arg(short, long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Samples a step
-    #[arg(
-        short = 'z',
-        long = "batch_size",
-        alias = "batch-size",
-        value_name = "N"
-    )]
-    batch_size: Option<usize>,
-    /// One run with this seed
-    #[arg(short = 'r', long = "seed", alias = "rng_seed", value_name = "N")]
-    seed: Option<u64>,
-    /// Directory of the data files
-    #[arg(long = "data_root", alias = "data-root", value_name = "DIR")]
-    data_root: Option<PathBuf>,
-    /// File whose layers are imported
-    #[arg(long = "source_model", alias = "source-model", value_name = "FILE")]
-    source_model: Option<PathBuf>,
-    /// Where a copy of the trained model goes
-    #[arg(short, long = "save_path", alias = "save-path", value_name = "FILE")]
-    save_path: Option<PathBuf>,
-    /// Epochs between checkpoints
-    #[arg(long, value_name = "N")]
-    serialize: Option<usize>,
+    #[command(flatten)]
+    neon: neon::Options,
 }
 
 impl ExperimentArguments {
-    fn overrides(&self) -> Overrides {
-        Overrides {
-            set: self.set.clone(),
-            backend: self.backend.clone(),
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            seed: self.seed,
-            data_root: self.data_root.clone(),
-            source_model: self.source_model.clone(),
-            save_path: self.save_path.clone(),
-            serialize: self.serialize,
+    /// What the arguments say about the experiments, and what a run is to show. Prints what there
+    /// is to note about them.
+    ///
+    /// # Errors
+    /// An option of neon's that graft refuses, or a value that it does not take.
+    fn read(&self) -> Result<(Overrides, Show)> {
+        let translation = self.neon.translate()?;
+        for note in translation.notes {
+            eprintln!("note: {note}");
         }
+        let overrides = Overrides {
+            options: translation.settings,
+            set: self.set.clone(),
+        };
+        Ok((overrides, translation.show))
     }
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let overrides = arguments.experiments.overrides();
+    let (overrides, _) = arguments.experiments.read()?;
     let loaded = gather(&arguments.experiments.paths, &overrides, Path::new(RESULTS));
     for error in &loaded.errors {
         eprintln!("error: {error}");
@@ -45,7 +45,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut failed = !loaded.errors.is_empty();
     let runs = plan::order(loaded.experiments, Path::new(RESULTS))?;
     let for_people = matches!(arguments.format, Format::Terminal | Format::Markdown);
-    let mut all = Table::new([&["experiment"], &HEADERS[..]].concat());
+    let has_entries = |run: &Run| !run.experiment.optimizer.layer.is_empty();
+    let with_optimizers = runs.iter().any(has_entries);
+    let mut all = Table::new([&["experiment"], headers(with_optimizers)].concat());
     let mut specs: Vec<Option<NetworkSpec>> = Vec::with_capacity(runs.len());
     let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
@@ -158,7 +160,8 @@ fn foot(outline: &Outline) -> String {
     format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n")
 }
 
-const HEADERS: [&str; 7] = [
+/// Of which the last column is there if some experiment has `[[optimizer.layer]]`.
+const HEADERS: [&str; 8] = [
     "layer",
     "type",
     "output",
@@ -166,19 +169,28 @@ const HEADERS: [&str; 7] = [
     "imported",
     "learning rate",
     "frozen",
+    "optimizer",
 ];
+
+fn headers(with_optimizers: bool) -> &'static [&'static str] {
+    let all = HEADERS.len();
+    &HEADERS[..if with_optimizers { all } else { all - 1 }]
+}
 
 /// A row a layer: a table of its own, or rows of `all`, which begin with the experiment's name.
 fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
-    let learning_rate = run.experiment.optimizer.learning_rate;
+    let optimizer = &run.experiment.optimizer;
     let name = all
         .as_ref()
         .map(|_| Cell::from(run.experiment.name.as_str()));
-    let mut table = all.unwrap_or_else(|| Table::new(HEADERS));
+    let with_optimizers = !optimizer.layer.is_empty();
+    let mut table = all.unwrap_or_else(|| Table::new(headers(with_optimizers).iter().copied()));
     for (layer, rate) in outline.spec.layers.iter().zip(&outline.rates) {
         let has_parameters = !layer.parameters.is_empty();
         let only_with_parameters = |cell: Cell| if has_parameters { cell } else { Cell::Missing };
         let yes = |yes: bool| Cell::from(if yes { "yes" } else { "no" });
+        let rule = optimizer.rule_of(rate.entry);
+        let learning_rate = rule.learning_rate;
         let cells = [
             layer.name.as_str().into(),
             layer.operation.description().into(),
@@ -188,7 +200,9 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
             only_with_parameters(Cell::Figure(plain(learning_rate * rate.multiplier))),
             only_with_parameters(yes(rate.frozen)),
         ];
-        table.push(name.clone().into_iter().chain(cells));
+        let optimizer = only_with_parameters(rule.algorithm.name().into());
+        let optimizer = table.has("optimizer").then_some(optimizer);
+        table.push(name.clone().into_iter().chain(cells).chain(optimizer));
     }
     table
 }

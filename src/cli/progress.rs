@@ -1,21 +1,66 @@
-//! One line an experiment on the terminal; plain lines, and fewer of them, elsewhere.
+//! One line an experiment on the terminal; plain lines, and fewer of them, elsewhere. On request a
+//! line an epoch, and all lines in a file too.
 
-use std::io::IsTerminal;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::config::neon::Show;
+use crate::error::{At, Result};
 use crate::plan::Run;
 use crate::results::rows::MetricsRow;
 use crate::runner::{Event, Reporter};
+
+/// What is shown, and where.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    bar: bool,
+    epochs: bool,
+    log: Option<Log>,
+}
+
+impl Terminal {
+    /// As `show` asks for; a bar on a terminal only. Everything goes to `log` too.
+    pub fn new(show: &Show, log: Option<Log>) -> Self {
+        Self {
+            bar: !show.no_bar && std::io::stderr().is_terminal(),
+            epochs: show.epochs,
+            log,
+        }
+    }
+}
+
+/// A file that what is said is appended to.
+#[derive(Debug, Clone)]
+pub struct Log(Arc<File>);
+
+impl Log {
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        Ok(Self(Arc::new(file.at(path.display())?)))
+    }
+
+    fn write(&self, text: &str) {
+        // The record has its own log, whose failures end the run; this one is a convenience.
+        if let Err(error) = writeln!(&*self.0, "{text}") {
+            eprintln!("warning: cannot write the log: {error}");
+        }
+    }
+}
 
 /// Shows the events of one run.
 pub struct Progress {
     /// `2/16 fine_tuning, seed 2`
     name: String,
     epochs: usize,
+    terminal: Terminal,
     bar: Option<ProgressBar>,
     stop: Arc<AtomicBool>,
     last: Option<MetricsRow>,
@@ -23,7 +68,7 @@ pub struct Progress {
 
 impl Progress {
     /// For `run` among `runs`; `stop` is raised when the user wants an end.
-    pub fn new(run: &Run, runs: &[Run], stop: Arc<AtomicBool>) -> Self {
+    pub fn new(run: &Run, runs: &[Run], terminal: Terminal, stop: Arc<AtomicBool>) -> Self {
         let place = runs.iter().position(|other| other.dir == run.dir);
         Self {
             name: format!(
@@ -33,6 +78,7 @@ impl Progress {
                 run.name()
             ),
             epochs: run.experiment.epochs,
+            terminal,
             bar: None,
             stop,
             last: None,
@@ -40,14 +86,30 @@ impl Progress {
     }
 
     fn say(&self, text: &str) {
+        self.log(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
     }
 
+    fn log(&self, text: &str) {
+        if let Some(log) = &self.terminal.log {
+            log.write(text);
+        }
+    }
+
+    fn epoch(&mut self, row: &MetricsRow) {
+        let text = format!("{}: {}", self.name, row.line());
+        match self.terminal.epochs {
+            true => self.say(&text),
+            false => self.log(&text),
+        }
+        self.last = Some(row.clone());
+    }
+
     fn start(&mut self, samples: usize) {
-        if !std::io::stderr().is_terminal() {
+        if !self.terminal.bar {
             return;
         }
         let bar = ProgressBar::new((self.epochs * samples) as u64);
@@ -95,7 +157,7 @@ impl Reporter for Progress {
                 of,
                 cost,
             } => self.batch(epoch, samples, of, cost),
-            Event::Epoch(row) => self.last = Some(row.clone()),
+            Event::Epoch(row) => self.epoch(row),
             Event::Finished(record) => {
                 if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();

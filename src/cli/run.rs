@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use super::progress::Progress;
+use super::progress::{Log, Progress, Terminal};
 use super::{ExperimentArguments, print};
 use crate::error::{Error, Result};
 use crate::gather::gather;
@@ -40,11 +40,9 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let stop = stop_on_interrupt()?;
     let results = Path::new(RESULTS);
-    let loaded = gather(
-        &arguments.experiments.paths,
-        &arguments.experiments.overrides(),
-        results,
-    );
+    let (overrides, show) = arguments.experiments.read()?;
+    let log = show.log.as_deref().map(Log::open).transpose()?;
+    let loaded = gather(&arguments.experiments.paths, &overrides, results);
     let mut failed: Vec<String> = Vec::new();
     for error in &loaded.errors {
         eprintln!("error: {error}");
@@ -64,7 +62,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
                 runs[source].name()
             ))
             .at(run.name())),
-            None => one(run, &runs, &arguments, &stop),
+            None => {
+                let terminal = Terminal::new(&show, log.clone());
+                one(run, &runs, arguments.force, terminal, &stop)
+            }
         };
         match outcome {
             Ok(Outcome::Stopped) => {
@@ -82,7 +83,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             }
         }
     }
-    show(&runs, &ended)?;
+    show_comparison(&runs, &ended)?;
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -90,14 +91,20 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn one(run: &Run, runs: &[Run], arguments: &Arguments, stop: &Arc<AtomicBool>) -> Result<Outcome> {
-    let mut progress = Progress::new(run, runs, stop.clone());
-    let outcome = runner::run(run, arguments.force, &mut progress);
+fn one(
+    run: &Run,
+    runs: &[Run],
+    force: bool,
+    terminal: Terminal,
+    stop: &Arc<AtomicBool>,
+) -> Result<Outcome> {
+    let mut progress = Progress::new(run, runs, terminal, stop.clone());
+    let outcome = runner::run(run, force, &mut progress);
     outcome.map_err(|error| error.at(run.name()))
 }
 
 /// The comparison of the runs that have a record now.
-fn show(runs: &[Run], ended: &[bool]) -> Result<()> {
+fn show_comparison(runs: &[Run], ended: &[bool]) -> Result<()> {
     let with_record = runs.iter().zip(ended).filter(|(_, ended)| **ended);
     let dirs: Vec<_> = with_record.map(|(run, _)| run.dir.clone()).collect();
     if dirs.is_empty() {

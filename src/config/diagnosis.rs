@@ -120,7 +120,7 @@ fn misplaced_list(key: &str, value: &Value) -> Option<figment::Error> {
     } else {
         let is_list = |element: &Value| matches!(element, Value::Array(..));
         let index = list.iter().position(is_list)?;
-        if key != "model.layers" {
+        if !["model.layers", "optimizer.layer"].contains(&key) {
             return None;
         }
         format!("{key}.{index}")
@@ -152,7 +152,7 @@ fn unknown_key(layer: &Layer, path: &[String]) -> Error {
         Meant::Elsewhere(homes) => {
             // From outside, layers can only be given as a whole.
             let homes = homes.iter().map(|home| match keys::split(home).0 {
-                table @ "model.layers" => layer.spell(table),
+                table @ ("model.layers" | "optimizer.layer") => layer.spell(table),
                 _ => layer.spell(home),
             });
             format!("did you mean {}?", either(homes))

@@ -3,6 +3,9 @@
 //! This is the only configuration type that the floors below see. It is plain data: it does not
 //! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
+mod optimizer;
+mod schedule;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,6 +15,10 @@ use toml_edit::{Item, Table};
 pub use super::initializer::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
+pub use optimizer::{
+    Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
+};
+pub use schedule::{Changes, Course, Per, Schedule};
 
 /// Endings of files in neon's format.
 pub const NEON_ENDINGS: [&str; 3] = ["prm", "p", "pkl"];
@@ -325,52 +332,6 @@ pub enum LossName {
     BinaryCrossEntropy,
 }
 
-/// How parameters are updated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Optimizer {
-    pub learning_rate: f64,
-    /// Added to the gradient as `weight_decay * w` (AdamW: decoupled). Biases included, as in neon.
-    pub weight_decay: f64,
-    #[serde(flatten)]
-    pub algorithm: Algorithm,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "algorithm", rename_all = "snake_case")]
-pub enum Algorithm {
-    /// neon's: v = momentum * v - rate * gradient; w = w + v.
-    Momentum {
-        momentum: f64,
-    },
-    Sgd,
-    /// Kingma and Ba 2015.
-    Adam {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
-    /// Loshchilov and Hutter 2019.
-    Adamw {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
-}
-
-/// How the base learning rate changes with time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum Schedule {
-    Constant,
-    /// Multiplied by `factor` every `every` epochs.
-    Step {
-        every: usize,
-        factor: f64,
-    },
-    /// Half a cosine from the base rate to 0 over all steps.
-    Cosine,
-}
-
 /// What is expected of the source model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -380,8 +341,8 @@ pub struct Source {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Evaluate the test file after each epoch too, not only once at the end.
-    pub each_epoch: bool,
+    /// Epochs between evaluations of the test file during training; 0: only at the end.
+    pub every: usize,
 }
 
 /// What a record holds besides what every record holds.

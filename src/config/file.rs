@@ -4,6 +4,8 @@
 //! between two keys; those are [`super::resolve`]'s. One layer of configuration (a file, an
 //! environment variable, an argument) has this type, and so has the sum of all layers.
 
+mod optimizer;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,6 +20,9 @@ use super::experiment::{
     PoolingSize,
 };
 use crate::numbers::Dtype;
+pub use optimizer::{
+    AlgorithmName, LayerRuleTable, OptimizerTable, RuleTable, ScheduleName, ScheduleTable,
+};
 
 /// The top level.
 #[derive(Debug, Default, Deserialize)]
@@ -196,43 +201,6 @@ pub struct LossTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct OptimizerTable {
-    pub algorithm: Option<Word<AlgorithmName>>,
-    pub learning_rate: Option<f64>,
-    pub momentum: Option<f64>,
-    pub weight_decay: Option<f64>,
-    pub beta1: Option<f64>,
-    pub beta2: Option<f64>,
-    pub epsilon: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlgorithmName {
-    Momentum,
-    Sgd,
-    Adam,
-    Adamw,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleTable {
-    pub name: Option<Word<ScheduleName>>,
-    pub every: Option<usize>,
-    pub factor: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleName {
-    Constant,
-    Step,
-    Cosine,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct SourceTable {
     pub require: Option<Vec<String>>,
 }
@@ -240,7 +208,7 @@ pub struct SourceTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationTable {
-    pub each_epoch: Option<bool>,
+    pub every: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]

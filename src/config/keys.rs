@@ -6,7 +6,7 @@
 use crate::pattern;
 
 /// Keys by their dotted path, in the order in which one writes them, and a value that each takes.
-/// The entries of `[[model.layers]]` count as one table.
+/// The entries of `[[model.layers]]` count as one table, and so do those of `[[optimizer.layer]]`.
 pub const KEYS: &[(&str, &str)] = &[
     ("extends", r#""base.toml""#),
     ("name", r#""faces/fine_tuning""#),
@@ -68,15 +68,43 @@ pub const KEYS: &[(&str, &str)] = &[
     ("optimizer.algorithm", r#""momentum""#),
     ("optimizer.learning_rate", "0.001"),
     ("optimizer.momentum", "0.9"),
+    ("optimizer.nesterov", "true"),
     ("optimizer.weight_decay", "0.0005"),
+    ("optimizer.decay_biases", "false"),
+    ("optimizer.clip_gradient_norm", "5.0"),
+    ("optimizer.clip_gradient_value", "0.5"),
+    ("optimizer.clip_parameters", "1.0"),
+    ("optimizer.clip_norm_scales", r#""gradient""#),
+    ("optimizer.decay_rate", "0.95"),
     ("optimizer.beta1", "0.9"),
     ("optimizer.beta2", "0.999"),
     ("optimizer.epsilon", "1e-8"),
+    ("optimizer.epsilon_hat", "true"),
+    ("optimizer.bias_correction", r#""step""#),
+    (
+        "optimizer.layer",
+        r#"[{ class = "bias", learning_rate = 0.002 }]"#,
+    ),
+    ("optimizer.layer.name", r#""fc6_new""#),
+    ("optimizer.layer.class", r#""bias""#),
+    ("optimizer.layer.schedule", r#"{ name = "cosine" }"#),
     ("schedule.name", r#""step""#),
     ("schedule.every", "10"),
+    ("schedule.at", "[6, 9]"),
     ("schedule.factor", "0.1"),
+    ("schedule.rates", "[1e-3, 1e-4]"),
+    ("schedule.decay", "0.3"),
+    ("schedule.power", "2"),
+    ("schedule.bits", "1"),
+    ("schedule.rise", "0.3"),
+    ("schedule.start", "0.04"),
+    ("schedule.end", "0.01"),
+    ("schedule.total_epochs", "10"),
+    ("schedule.per", r#""step""#),
+    ("schedule.integer_division", "false"),
+    ("schedule.warm_up", "0.5"),
     ("source.require", r#"["conv*"]"#),
-    ("evaluation.each_epoch", "true"),
+    ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
     ("record.batches", "true"),
 ];
@@ -100,6 +128,12 @@ const INITIALIZER: &[&str] = &[
     "local",
 ];
 
+/// Tables that have the keys of another one, and which of them they have not.
+const ALSO: &[(&str, &str, &[&str])] = &[
+    ("optimizer.layer.schedule", "schedule", &[]),
+    ("optimizer.layer", "optimizer", &["layer"]),
+];
+
 /// `model.layers.3.kernel` without its index: the path as [`KEYS`] has it.
 pub fn without_indices(path: &str) -> String {
     let steps = path.split('.');
@@ -114,11 +148,23 @@ pub fn example(path: &str) -> Option<(&'static str, &'static str)> {
     let path = without_indices(path);
     let mut path = path.as_str();
     loop {
-        if let Some(found) = KEYS.iter().find(|(key, _)| *key == path) {
+        let listed = |path: &str| KEYS.iter().find(|(key, _)| *key == path);
+        if let Some(found) = listed(path).or_else(|| listed(&home(path))) {
             return Some(*found);
         }
         path = path.rsplit_once('.')?.0;
     }
+}
+
+/// The table, or the key of one, whose entries in [`KEYS`] this one shares; mostly itself.
+pub fn home(path: &str) -> String {
+    let path = without_indices(path);
+    let shared = ALSO.iter().find_map(|(table, other, _)| {
+        let rest = path.strip_prefix(table)?;
+        let inside = rest.is_empty() || rest.starts_with('.');
+        inside.then(|| format!("{other}{rest}"))
+    });
+    shared.unwrap_or(path)
 }
 
 /// Whether the path is a table such as `optimizer`, and nothing else.
@@ -131,12 +177,18 @@ pub fn keys_of(table: &str) -> impl Iterator<Item = &'static str> {
     let last = table.rsplit('.').next().unwrap_or_default();
     let open = OPEN.iter().find(|(name, _)| *name == last);
     let open = open.into_iter().flat_map(|(_, keys)| keys.iter().copied());
-    let table = table.to_owned();
+    let (table, asked) = (table.to_owned(), table.to_owned());
     let fixed = KEYS.iter().filter_map(move |(path, _)| {
         let (home, key) = split(path);
         (home == table).then_some(key)
     });
-    fixed.chain(open)
+    let also = ALSO.iter().filter(move |(name, ..)| *name == asked);
+    let also = also.flat_map(|(_, other, without)| {
+        let theirs = KEYS.iter().map(|(path, _)| split(path));
+        let theirs = theirs.filter_map(|(home, key)| (home == *other).then_some(key));
+        theirs.filter(|key| !without.contains(key))
+    });
+    fixed.chain(also).chain(open)
 }
 
 /// The tables of the top level.
@@ -156,7 +208,8 @@ pub fn split(path: &str) -> (&str, &str) {
 pub fn call(table: &str) -> String {
     match table {
         "" => "the top level".to_owned(),
-        "model.layers" => "[[model.layers]]".to_owned(),
+        "model.layers" | "optimizer.layer" => format!("[[{table}]]"),
+        "optimizer.layer.schedule" => "a `schedule` of [[optimizer.layer]]".to_owned(),
         table => format!("[{table}]"),
     }
 }
@@ -204,11 +257,11 @@ mod tests {
     use crate::config::file::File;
     use crate::config::layer::parse_value;
 
-    /// `value` below the dotted `path`; an entry of `model.layers` in a list.
+    /// `value` below the dotted `path`; an entry of `model.layers` or `optimizer.layer` in a list.
     fn below(path: &str, value: Value) -> Value {
         path.rsplit('.').fold(value, |value, step| match step {
             "" => value,
-            "layers" => Dict::from([(step.to_owned(), vec![value].into())]).into(),
+            "layers" | "layer" => Dict::from([(step.to_owned(), vec![value].into())]).into(),
             step => Dict::from([(step.to_owned(), value)]).into(),
         })
     }
@@ -218,12 +271,12 @@ mod tests {
         for (path, example) in KEYS {
             let value = parse_value(example);
             let file = match *path {
-                "model.layers" => Dict::from([("layers".to_owned(), value)]).into(),
+                // Their examples are lists already.
+                list @ ("model.layers" | "optimizer.layer") => {
+                    let (table, key) = split(list);
+                    below(table, Dict::from([(key.to_owned(), value)]).into())
+                }
                 path => below(path, value),
-            };
-            let file = match *path {
-                "model.layers" => Dict::from([("model".to_owned(), file)]).into(),
-                _ => file,
             };
             File::deserialize(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
         }
@@ -235,6 +288,7 @@ mod tests {
             vec![""],
             tables(),
             vec!["model.layers", "model.initializer"],
+            vec!["optimizer.layer", "optimizer.layer.schedule"],
         ]
         .concat()
         {

@@ -12,6 +12,7 @@ use figment::value::{Dict, Value};
 
 use super::diagnosis;
 use super::file::File;
+use super::keys;
 use super::layer::{Layer, Part};
 use super::outside::{Environment, Overrides};
 use crate::error::{Error, Result};
@@ -175,15 +176,16 @@ const RIVALS: &[(&str, &[&str])] = &[
             "model.dropout",
         ],
     ),
+    ("schedule.every", &["schedule.at", "schedule.rates"]),
+    ("schedule.at", &["schedule.every"]),
+    ("schedule.factor", &["schedule.rates"]),
+    ("schedule.rates", &["schedule.factor", "schedule.every"]),
 ];
 
 /// A key that chooses by a word, and all keys that only some choices take.
 const CHOICES: &[(&str, &[&str])] = &[
-    (
-        "optimizer.algorithm",
-        &["momentum", "beta1", "beta2", "epsilon"],
-    ),
-    ("schedule.name", &["every", "factor"]),
+    ("optimizer.algorithm", OF_SOME_ALGORITHMS),
+    ("schedule.name", OF_SOME_SCHEDULES),
     ("model.initializer.name", OF_INITIALIZERS),
     ("model.bias_initializer.name", OF_INITIALIZERS),
 ];
@@ -198,12 +200,60 @@ const OF_INITIALIZERS: &[&str] = &[
     "local",
 ];
 
+/// Every algorithm takes the other keys of an optimizer.
+pub const OF_SOME_ALGORITHMS: &[&str] = &[
+    "momentum",
+    "nesterov",
+    "clip_norm_scales",
+    "decay_rate",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "epsilon_hat",
+    "bias_correction",
+];
+
+/// Every schedule takes `warm_up`.
+const OF_SOME_SCHEDULES: &[&str] = &[
+    "every",
+    "at",
+    "factor",
+    "rates",
+    "decay",
+    "power",
+    "bits",
+    "rise",
+    "start",
+    "end",
+    "total_epochs",
+    "per",
+    "integer_division",
+];
+
 /// The keys of [`CHOICES`] that go with a word, be it an algorithm, a schedule or an initializer.
 pub fn taken_by(table: &str, word: &str) -> &'static [&'static str] {
-    match (table, word) {
-        ("optimizer", "momentum") => &["momentum"],
-        ("optimizer", "adam" | "adamw") => &["beta1", "beta2", "epsilon"],
-        ("schedule", "step") => &["every", "factor"],
+    match (keys::home(table).as_str(), word) {
+        ("optimizer", "momentum") => &["momentum", "nesterov"],
+        ("optimizer", "rmsprop") => &["decay_rate", "epsilon", "clip_norm_scales"],
+        ("optimizer", "adagrad") => &["epsilon", "clip_norm_scales"],
+        ("optimizer", "adadelta") => &["decay_rate", "epsilon"],
+        ("optimizer", "adam") => &[
+            "beta1",
+            "beta2",
+            "epsilon",
+            "epsilon_hat",
+            "clip_norm_scales",
+        ],
+        ("optimizer", "adamw") => &["beta1", "beta2", "epsilon"],
+        ("optimizer", "shift_ada_max") => &["beta1", "beta2", "epsilon", "bias_correction"],
+        ("optimizer", "lion") => &["beta1", "beta2"],
+        ("schedule", "step") => &["every", "at", "factor", "rates"],
+        ("schedule", "exponential") => &["factor", "per"],
+        ("schedule", "inverse_time") => &["decay", "per"],
+        ("schedule", "polynomial") => &["power", "end", "total_epochs", "per", "integer_division"],
+        ("schedule", "shift") => &["every", "bits"],
+        ("schedule", "cosine") => &["end", "total_epochs", "per"],
+        ("schedule", "one_cycle") => &["rise", "start", "end", "total_epochs"],
         ("schedule" | "optimizer", _) => &[],
         (_, "uniform") => &["low", "high"],
         (_, "constant") => &["value"],

@@ -5,8 +5,9 @@
 //! layer.rs     one TOML file ─────────────┴→ layers.rs   merged, weakest first
 //!    → file.rs  the sum as written → resolve/ → experiment.rs
 //! keys.rs, diagnosis.rs, snippet.rs: what a person reads when something is wrong
+//! neon/        neon's command line, as keys
 //! ```
-//! The rest of graft sees [`experiment`] and [`Overrides`] only. This floor knows no tensor, opens
+//! The rest of graft sees [`experiment`] and [`Overrides`], the command line [`neon`] too. This floor knows no tensor, opens
 //! no data file and never asks whether a source model exists.
 
 mod backend;
@@ -19,8 +20,10 @@ mod layer;
 mod layers;
 mod multipliers;
 mod name;
+pub mod neon;
 mod outside;
 mod resolve;
+mod rules;
 mod snippet;
 #[cfg(test)]
 mod tests;

@@ -64,17 +64,13 @@ impl Multipliers {
         let mut matching: Vec<_> = entries
             .filter(|(key, _)| pattern::is_pattern(key) && pattern::matches(key, layer))
             .collect();
-        let most = matching.iter().map(|(key, _)| literals(key)).max();
-        matching.retain(|(key, _)| Some(literals(key)) == most);
+        let most = matching.iter().map(|(key, _)| pattern::literals(key)).max();
+        matching.retain(|(key, _)| Some(pattern::literals(key)) == most);
         matching
     }
 }
 
 const PLACE: &str = "learning_rate_multiplier";
-
-fn literals(pattern: &str) -> usize {
-    pattern.chars().filter(|c| !matches!(c, '*' | '?')).count()
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,69 +3,34 @@
 //! Each variable and each argument becomes a layer of its own, so that an error can name it. It
 //! does not know how arguments are parsed (that is `cli`) and never changes the environment.
 
-use std::path::PathBuf;
-
 use figment::value::Value;
 
 use super::layer::{Layer, Origin, Part, parse_value};
+use super::neon::{Plain, Setting};
 use crate::error::{Error, Result};
 
 /// What the command line says about the experiments it runs. Of two arguments for one key the
-/// later one counts, `--set` after neon's flags.
+/// later one counts, `--set` after neon's options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// neon's options, `-e 3` and the like, as the keys that they mean.
+    pub options: Vec<Setting>,
     /// `--set key=value`: a dotted key, a TOML value or bare text.
     pub set: Vec<String>,
-    /// `-b`, `--backend`
-    pub backend: Option<String>,
-    /// `-e`, `--epochs`
-    pub epochs: Option<usize>,
-    /// `-z`, `--batch_size`
-    pub batch_size: Option<usize>,
-    /// `-r`, `--seed`: one run with this seed, whatever `seeds` the file asks for.
-    pub seed: Option<u64>,
-    /// `--data_root`
-    pub data_root: Option<PathBuf>,
-    /// `--source_model`
-    pub source_model: Option<PathBuf>,
-    /// `--save_path`
-    pub save_path: Option<PathBuf>,
-    /// `--serialize`: epochs between checkpoints.
-    pub serialize: Option<usize>,
 }
 
 impl Overrides {
     pub(super) fn layers(&self) -> Result<Vec<Layer>> {
-        let number = |value: Option<usize>| value.map(|n| (n.to_string(), Value::from(n)));
-        let text = |value: Option<&str>| value.map(|text| (text.to_owned(), Value::from(text)));
-        let path =
-            |value: &Option<PathBuf>| match value.as_deref().map(|path| (path, path.to_str())) {
-                Some((path, None)) => Err(Error::new("a path must be UTF-8").at(path.display())),
-                Some((_, path)) => Ok(text(path)),
-                None => Ok(None),
+        let option = |setting: &Setting| {
+            let value = match &setting.value {
+                Plain::Text(text) => Value::from(text.as_str()),
+                Plain::Whole(number) => Value::from(*number),
             };
-        let seed = self.seed.map(|seed| (seed.to_string(), seed.into()));
-        let flags = [
-            ("--backend", "backend", text(self.backend.as_deref())),
-            ("--epochs", "epochs", number(self.epochs)),
-            ("--batch_size", "batch_size", number(self.batch_size)),
-            ("--seed", "seed", seed),
-            ("--data_root", "data.root", path(&self.data_root)?),
-            ("--source_model", "source_model", path(&self.source_model)?),
-            ("--save_path", "save_path", path(&self.save_path)?),
-            ("--serialize", "checkpoint.every", number(self.serialize)),
-        ];
-        let mut layers = Vec::new();
-        for (flag, key, value) in flags {
-            if let Some((text, value)) = value {
-                let origin = Origin::Argument(format!("{flag} {text}"));
-                layers.push(Layer::one(key, value, origin)?);
-            }
-        }
-        for argument in &self.set {
-            layers.push(set(argument)?);
-        }
-        Ok(layers)
+            Layer::one(setting.key, value, Origin::Argument(setting.spelt.clone()))
+        };
+        let options = self.options.iter().map(option);
+        let set = self.set.iter().map(|argument| set(argument));
+        options.chain(set).collect()
     }
 }
 

@@ -61,6 +61,11 @@ impl Table {
         }
     }
 
+    /// Whether there is a column of this name.
+    pub fn has(&self, header: &str) -> bool {
+        self.headers.iter().any(|other| other == header)
+    }
+
     /// The table with one row more. A shorter row is filled up with missing cells; cells beyond
     /// the last header are dropped.
     pub fn row<T: Into<Cell>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {

@@ -32,6 +32,22 @@ pub struct MetricsRow {
     pub images_per_second: f64,
 }
 
+impl MetricsRow {
+    /// The epoch in words, for logs.
+    pub fn line(&self) -> String {
+        let evaluated = match (self.test_cost, self.accuracy) {
+            (Some(cost), Some(accuracy)) => {
+                format!(", test cost {cost:.4}, accuracy {:.2} %", 100.0 * accuracy)
+            }
+            _ => String::new(),
+        };
+        format!(
+            "epoch {}: training cost {:.4}{evaluated}, {:.1} s, {:.0} images/s",
+            self.epoch, self.training_cost, self.seconds, self.images_per_second
+        )
+    }
+}
+
 /// The learning rate of one group of layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupRate {

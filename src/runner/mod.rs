@@ -20,7 +20,6 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
-use crate::model::network::Weights;
 use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
@@ -28,12 +27,12 @@ use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, inference, metrics, summary, time};
-use crate::source::import;
+use crate::source;
 use crate::source::receipt::Receipt;
-use crate::source::{self, SourceModel};
 use crate::train::checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::groups::LayerRate;
+use crate::train::updates::States;
 use crate::train::{End, Trainer};
 use identity::Contents;
 use setup::{Inputs, Outline};
@@ -122,7 +121,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
-    let (outline, weights) = import(experiment, &inputs)?;
+    let (outline, weights) = setup::start(experiment, &inputs)?;
     if let Some(path) = &experiment.save_path {
         model_file::check(path, &describe::describe(experiment, &outline, run.seed))?;
     }
@@ -157,8 +156,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     }
     let before = trainer.seconds();
     watch.training();
-    let each_epoch = experiment.evaluation.each_epoch.then_some(&inputs.test);
-    if trainer.train(&inputs.train, each_epoch, &mut watch)? == End::Stopped {
+    if trainer.train(&inputs.train, Some(&inputs.test), &mut watch)? == End::Stopped {
         watch.note("stopped; a checkpoint is kept");
         return Ok(Outcome::Stopped);
     }
@@ -213,37 +211,6 @@ fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
     })
 }
 
-/// Reads the initial weights and the source model, where there are any, and sorts out what is
-/// imported and at which rate each layer trains.
-fn import(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let data = &inputs.train.data;
-    let spec = setup::spec(experiment, data.shape(), data.classes())?;
-    let mut weights = Weights::new();
-    let mut initial = None;
-    if let Some(path) = &experiment.model.initial_weights {
-        let (model, file) = initial::read(path, &spec)?;
-        weights = initial::weights(&model, &spec)?;
-        initial = Some(file);
-    }
-    let mut receipt = None;
-    if let Some(path) = &experiment.source_model {
-        let source: SourceModel = source::read(path)?;
-        let (tensors, imported) = import::import(&source, &spec, &experiment.source.require)?;
-        for tensor in tensors {
-            weights.insert((tensor.layer, tensor.role), tensor.values);
-        }
-        receipt = Some(imported);
-    }
-    let rates = setup::rates(experiment, &spec, receipt.as_ref())?;
-    let outline = Outline {
-        spec,
-        rates,
-        receipt,
-        initial,
-    };
-    Ok((outline, weights))
-}
-
 fn write_files(
     writer: &RecordWriter,
     run: &Run,
@@ -266,11 +233,15 @@ fn write_files(
         Some(found) => files::write_atomically(&receipt, json(found)?.as_bytes())?,
         None => remove_if_there(&receipt)?,
     }
+    let states = match run.experiment.save_optimizer_state {
+        true => trainer.states()?,
+        false => States::new(),
+    };
     let model = writer.path(record::MODEL);
     model_file::write(
         &model,
         &trainer.tensors(),
-        &model_file::States::new(),
+        &states,
         &inputs.train.transform,
         &describe::describe(&run.experiment, outline, run.seed),
     )

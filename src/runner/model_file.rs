@@ -1,7 +1,7 @@
 //! graft's own model file: the trained tensors by name, and what a prediction needs besides: the
 //! shape of a sample and what happens to its pixels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::batches::Transform;
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
-use crate::model::spec::Role;
 use crate::numbers::{Dtype, Numbers};
 use crate::source::SourceModel;
 use crate::source::convert::{self, Options, Target};
 use crate::source::document::{GRAFT_MODEL, state_name};
 use crate::source::neon::{self, Description};
 use crate::source::safetensors::{self, Entry, EntryData};
+use crate::train::updates::States;
 
 /// Key of the [`Input`] in the file's metadata, as JSON.
 const KEY: &str = "graft.input";
@@ -31,9 +31,6 @@ struct Input {
     /// Multiplied with what is left.
     scale: f64,
 }
-
-/// What an optimizer remembers of each tensor, in its shape: of momentum, the velocity.
-pub type States = HashMap<(String, Role), Vec<Numbers>>;
 
 /// Writes `tensors` to `path`, for samples that `transform` prepared, with the description of the
 /// model and what its optimizer remembers.

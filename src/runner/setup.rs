@@ -11,12 +11,13 @@ use crate::data::batches::Transform;
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
+use crate::model::network::Weights;
 use crate::model::spec::{NetworkSpec, shape_text};
 use crate::numbers::Dtype;
 use crate::results::record::InitialWeights;
-use crate::source::SourceModel;
 use crate::source::import;
 use crate::source::receipt::Receipt;
+use crate::source::{self, SourceModel};
 use crate::train::Split;
 use crate::train::groups::{self, LayerRate};
 
@@ -64,6 +65,40 @@ pub fn outline(
     })
 }
 
+/// Reads the initial weights and the source model, where there are any, and sorts out what is
+/// imported and at which rate each layer trains: all that training needs besides the data.
+///
+/// # Errors
+/// As [`outline`]; and a file that cannot be read, or initial weights of another model.
+pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
+    let data = &inputs.train.data;
+    let target = spec(experiment, data.shape(), data.classes())?;
+    let mut weights = Weights::new();
+    let mut initial = None;
+    if let Some(path) = &experiment.model.initial_weights {
+        let (model, file) = initial::read(path, &target)?;
+        weights = initial::weights(&model, &target)?;
+        initial = Some(file);
+    }
+    let mut receipt = None;
+    if let Some(path) = &experiment.source_model {
+        let source: SourceModel = source::read(path)?;
+        let (tensors, imported) = import::import(&source, &target, &experiment.source.require)?;
+        for tensor in tensors {
+            weights.insert((tensor.layer, tensor.role), tensor.values);
+        }
+        receipt = Some(imported);
+    }
+    let rates = rates(experiment, &target, receipt.as_ref())?;
+    let outline = Outline {
+        spec: target,
+        rates,
+        receipt,
+        initial,
+    };
+    Ok((outline, weights))
+}
+
 /// The target model on samples of `shape`, with the classes that the experiment or the data say.
 ///
 /// # Errors
@@ -88,7 +123,12 @@ pub fn rates(
     receipt: Option<&Receipt>,
 ) -> Result<Vec<LayerRate>> {
     let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
-    groups::layer_rates(spec, &experiment.learning_rate_multiplier, imported)
+    let Experiment {
+        learning_rate_multiplier,
+        optimizer,
+        ..
+    } = experiment;
+    groups::layer_rates(spec, learning_rate_multiplier, optimizer, imported)
 }
 
 /// The training and the test file of `data`, drawn now if they are a built-in task's and not there.

@@ -129,16 +129,7 @@ impl Observer for Watch<'_> {
     }
 
     fn epoch(&mut self, row: &MetricsRow) {
-        let evaluated = match (row.test_cost, row.accuracy) {
-            (Some(cost), Some(accuracy)) => {
-                format!(", test cost {cost:.4}, accuracy {:.2} %", 100.0 * accuracy)
-            }
-            _ => String::new(),
-        };
-        self.write(&format!(
-            "epoch {}: training cost {:.4}{evaluated}, {:.1} s, {:.0} images/s",
-            row.epoch, row.training_cost, row.seconds, row.images_per_second
-        ));
+        self.write(&row.line());
         self.reporter.event(Event::Epoch(row));
     }
 

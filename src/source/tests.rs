@@ -193,6 +193,9 @@ fn the_kind_of_a_file_follows_from_its_content() {
     }
 }
 
+/// Layer, tensor, shape, precision and values.
+type Found<'a> = (&'a str, &'a str, &'a [usize], (Dtype, Vec<f64>));
+
 #[test]
 fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
     use Dtype::{F16, F32, F64};
@@ -212,7 +215,7 @@ fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
             })
             .collect();
         let weight = [-0.5, -0.375, -0.25, -0.125, 0.0, 0.125, 0.25, 0.375];
-        let expected: [(&str, &str, &[usize], (Dtype, Vec<f64>)); 9] = [
+        let expected: [Found; 9] = [
             // Big-endian f8.
             ("conv", "W", &[4, 2], (F64, weight.to_vec())),
             // f2, which three layers share: the second and third are references to the first.

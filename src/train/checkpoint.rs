@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use burn::optim::ModuleOptimizer;
-use burn::tensor::Bytes;
-
 use super::Progress;
 use crate::error::{Error, Result};
 use crate::model::network::NamedTensor;
@@ -21,7 +18,7 @@ use crate::source::safetensors::{self, Entry, EntryData, StoredData};
 pub struct Checkpoint {
     /// Tensors of the layers behind the frozen prefix, by name in files.
     pub weights: BTreeMap<String, Numbers>,
-    /// The optimizer's state in Burn's own format.
+    /// What the optimizers remember, as [`super::updates::Updates::state`] gives it.
     pub optimizer: Vec<u8>,
     pub progress: Progress,
 }
@@ -29,26 +26,6 @@ pub struct Checkpoint {
 const OPTIMIZER: &str = "optimizer";
 const IDENTITY: &str = "identity";
 const PROGRESS: &str = "progress";
-
-/// The state of `optimizer` as bytes.
-///
-/// # Errors
-/// Burn cannot write it.
-pub fn state_of(optimizer: &ModuleOptimizer) -> Result<Vec<u8>> {
-    let bytes = optimizer.into_bytes();
-    let bytes = bytes.map_err(|error| Error::new(format!("optimizer state: {error}")))?;
-    Ok(bytes.to_vec())
-}
-
-/// `optimizer` with the state that [`state_of`] gave.
-///
-/// # Errors
-/// Burn cannot read it.
-pub fn restore(optimizer: ModuleOptimizer, state: Vec<u8>) -> Result<ModuleOptimizer> {
-    optimizer
-        .from_bytes(Bytes::from_bytes_vec(state))
-        .map_err(|error| Error::new(format!("optimizer state in the checkpoint: {error}")))
-}
 
 /// Writes a checkpoint of the run `identity`; the file at `path` is replaced in one step.
 ///

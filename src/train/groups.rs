@@ -1,9 +1,9 @@
 //! Learning-rate groups: every parameter in exactly one, frozen layers in none.
 //!
-//! Pure: from the network on paper and the experiment's multipliers. `plan` shows the same answer
+//! Pure: from the network on paper and the experiment's multipliers and optimizers. `plan` shows the same answer
 //! that training follows.
 
-use crate::config::experiment::Multipliers;
+use crate::config::experiment::{Multipliers, Optimizer};
 use crate::error::{Error, Result};
 use crate::model::spec::{NetworkSpec, Operation};
 
@@ -18,31 +18,44 @@ pub struct LayerRate {
     pub multiplier: f64,
     /// Multiplier 0: parameters, optimizer state, weight decay, statistics and dropout stand still.
     pub frozen: bool,
+    /// Place of the `[[optimizer.layer]]` entry that it follows; none: `[optimizer]` itself.
+    pub entry: Option<usize>,
 }
 
 /// The rate of every layer of `spec`, in order.
 ///
 /// # Errors
-/// A name or pattern of `multipliers` that matches no layer; nothing left to train.
+/// A name or pattern of `multipliers`, or an entry of `optimizer`, that matches no layer or is at odds
+/// with another one; nothing left to train.
 pub fn layer_rates(
     spec: &NetworkSpec,
     multipliers: &Multipliers,
+    optimizer: &Optimizer,
     is_imported: impl Fn(&str) -> bool,
 ) -> Result<Vec<LayerRate>> {
     let names = spec.layers.iter().map(|layer| layer.name.as_str());
     multipliers.check(names)?;
+    let layers = spec.layers.iter();
+    let with_parameters = layers.filter(|layer| !layer.parameters.is_empty());
+    let with_parameters =
+        with_parameters.map(|layer| (layer.name.as_str(), layer.operation.name()));
+    let entries = optimizer.entries_of(&with_parameters.collect::<Vec<_>>())?;
+    let mut entries = entries.into_iter();
     let mut rates: Vec<LayerRate> = Vec::with_capacity(spec.layers.len());
     let mut owner: Option<f64> = None;
+    let mut entry: Option<usize> = None;
     for layer in &spec.layers {
         let imported = is_imported(&layer.name);
         if !layer.parameters.is_empty() {
             owner = Some(multipliers.of(&layer.name, imported));
+            entry = entries.next().flatten();
         }
         rates.push(LayerRate {
             layer: layer.name.clone(),
             imported,
             multiplier: owner.unwrap_or(1.0),
             frozen: owner == Some(0.0),
+            entry,
         });
     }
     let trains = |(rate, layer): (&LayerRate, &crate::model::spec::LayerSpec)| {
@@ -78,7 +91,8 @@ mod tests {
 
     use super::*;
     use crate::config::experiment::{
-        Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+        Algorithm, Architecture, Body, Class, Course, DropoutScaling, InitialDraws, Initializer,
+        LayerRule, Model, PoolingSize, Rule, Schedule, Which,
     };
 
     fn vgg() -> Result<NetworkSpec> {
@@ -111,13 +125,48 @@ mod tests {
         }
     }
 
+    fn rule() -> Rule {
+        Rule {
+            learning_rate: 0.1,
+            weight_decay: 0.0,
+            decay_biases: true,
+            clip_gradient_norm: 0.0,
+            clip_gradient_value: 0.0,
+            clip_parameters: 0.0,
+            algorithm: Algorithm::Sgd,
+        }
+    }
+
+    fn entries(which: &[Which]) -> Optimizer {
+        let entry = |which: &Which| LayerRule {
+            which: which.clone(),
+            rule: rule(),
+            schedule: Schedule {
+                course: Course::Constant,
+                warm_up: 0.0,
+            },
+        };
+        Optimizer {
+            rule: rule(),
+            layer: which.iter().map(entry).collect(),
+        }
+    }
+
+    fn plain_rates(
+        spec: &NetworkSpec,
+        multipliers: &Multipliers,
+        is_imported: impl Fn(&str) -> bool,
+    ) -> Result<Vec<LayerRate>> {
+        layer_rates(spec, multipliers, &entries(&[]), is_imported)
+    }
+
     fn convolutions(layer: &str) -> bool {
         layer.starts_with("conv") && !layer.ends_with("relu")
     }
 
     #[test]
     fn imported_layers_have_their_multiplier_and_new_ones_the_full_rate() -> Result<()> {
-        let rates = layer_rates(&vgg()?, &multipliers(1.0, 0.001, &[]), convolutions)?;
+        let rates = plain_rates(&vgg()?, &multipliers(1.0, 0.001, &[]), convolutions)?;
         let of = |name: &str| {
             rates
                 .iter()
@@ -135,11 +184,11 @@ mod tests {
     #[test]
     fn the_prefix_ends_before_the_first_layer_that_is_trained() -> Result<()> {
         let spec = vgg()?;
-        let rates = layer_rates(&spec, &multipliers(1.0, 0.0, &[]), convolutions)?;
+        let rates = plain_rates(&spec, &multipliers(1.0, 0.0, &[]), convolutions)?;
         let prefix = frozen_prefix(&spec, &rates);
         assert_eq!(spec.layers[prefix].name, "fc6");
         let thawed = multipliers(1.0, 0.0, &[("conv3_*", 1.0)]);
-        let rates = layer_rates(&spec, &thawed, convolutions)?;
+        let rates = plain_rates(&spec, &thawed, convolutions)?;
         assert_eq!(spec.layers[frozen_prefix(&spec, &rates)].name, "conv3_1");
         let frozen = rates.iter().filter(|rate| rate.frozen).count();
         assert!(
@@ -152,7 +201,7 @@ mod tests {
     #[test]
     fn dropout_behind_a_frozen_layer_stands_still() -> Result<()> {
         let spec = vgg()?;
-        let rates = layer_rates(
+        let rates = plain_rates(
             &spec,
             &multipliers(0.0, 0.0, &[("fc8*", 1.0)]),
             convolutions,
@@ -162,8 +211,27 @@ mod tests {
     }
 
     #[test]
+    fn each_layer_with_parameters_knows_its_optimizer() -> Result<()> {
+        let optimizer = entries(&[
+            Which::Class(Class::Bias),
+            Which::Name("conv1_1*".to_string()),
+        ]);
+        let spec = vgg()?;
+        let rates = layer_rates(&spec, &multipliers(1.0, 1.0, &[]), &optimizer, |_| false)?;
+        let of = |name: &str| {
+            let rate = rates.iter().find(|rate| rate.layer == name);
+            rate.and_then(|rate| rate.entry)
+        };
+        assert_eq!(of("conv1_1"), Some(1));
+        assert_eq!(of("conv1_1_bias"), Some(1), "a pattern over a class");
+        assert_eq!(of("conv2_1"), None);
+        assert_eq!(of("conv2_1_bias"), Some(0));
+        Ok(())
+    }
+
+    #[test]
     fn with_everything_frozen_there_is_nothing_to_train() -> Result<()> {
-        let error = layer_rates(&vgg()?, &multipliers(0.0, 0.0, &[]), convolutions);
+        let error = plain_rates(&vgg()?, &multipliers(0.0, 0.0, &[]), convolutions);
         assert!(error.is_err_and(|error| error.to_string().contains("nothing to train")));
         Ok(())
     }

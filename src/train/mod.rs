@@ -4,19 +4,20 @@
 //! and no `results/`.
 
 pub mod checkpoint;
+mod clip;
 pub mod evaluate;
 pub mod groups;
 pub mod loss;
 pub mod optimizer;
 pub mod order;
 pub mod schedule;
+pub mod updates;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::{Module, ParamId};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::experiment::Experiment;
@@ -26,10 +27,12 @@ use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{self, NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
-use crate::results::rows::{GroupRate, MetricsRow};
+use crate::results::rows::MetricsRow;
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
 use groups::LayerRate;
+use schedule::Time;
+use updates::Updates;
 
 /// Who watches a training, and may stop it.
 pub trait Observer {
@@ -101,15 +104,8 @@ pub struct Trainer<'a> {
     /// The frozen prefix, off the autodiff device: no gradient passes it.
     frozen: Network,
     trained: Network,
-    optimizer: ModuleOptimizer,
-    groups: Vec<Group>,
+    updates: Updates,
     progress: Progress,
-}
-
-/// Parameters that share a learning-rate multiplier.
-struct Group {
-    multiplier: f64,
-    parameters: Vec<ParamId>,
 }
 
 impl<'a> Trainer<'a> {
@@ -130,7 +126,7 @@ impl<'a> Trainer<'a> {
         let on = device.clone().autodiff();
         let network = Network::new(spec, weights, seed, experiment.dtype, &on)?;
         let network = network.freeze_layers(&frozen);
-        let groups = groups_of(&network, rates);
+        let updates = Updates::new(experiment, &network, spec, rates);
         let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
         Ok(Self {
             experiment,
@@ -138,8 +134,7 @@ impl<'a> Trainer<'a> {
             device,
             frozen,
             trained,
-            optimizer: optimizer::build(&experiment.optimizer),
-            groups,
+            updates,
             progress: Progress::default(),
         })
     }
@@ -150,7 +145,7 @@ impl<'a> Trainer<'a> {
     /// The checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.trained.restore(checkpoint.weights)?;
-        self.optimizer = checkpoint::restore(self.optimizer.clone(), checkpoint.optimizer)?;
+        self.updates.restore(checkpoint.optimizer)?;
         self.progress = checkpoint.progress;
         Ok(())
     }
@@ -160,13 +155,13 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Whatever the file system refuses.
     pub fn write_checkpoint(&self, path: &Path, identity: &str) -> Result<()> {
-        let optimizer = checkpoint::state_of(&self.optimizer)?;
+        let optimizer = self.updates.state()?;
         let weights = self.trained.tensors();
         checkpoint::write(path, &weights, &optimizer, &self.progress, identity)
     }
 
     /// Trains until all epochs are done or the observer stops it. With `test`, evaluates that file
-    /// after each epoch.
+    /// after every so many epochs as the experiment says.
     ///
     /// # Errors
     /// Reading fails, the cost is no longer a number, or the observer cannot keep a checkpoint.
@@ -181,6 +176,9 @@ impl<'a> Trainer<'a> {
                 observer.checkpoint(self)?;
                 return Ok(End::Stopped);
             }
+            let epochs = self.progress.epoch + 1;
+            let is_due = epochs.is_multiple_of(self.experiment.evaluation.every);
+            let test = test.filter(|_| is_due);
             let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
             self.close_epoch(evaluation);
             if let Some(row) = self.progress.rows.last() {
@@ -208,6 +206,14 @@ impl<'a> Trainer<'a> {
             self.experiment.loss.name,
             &self.device,
         )
+    }
+
+    /// What the update rule of each trained tensor remembers of it, as [`Updates::states`] says.
+    ///
+    /// # Errors
+    /// Burn cannot write, or read back, its record.
+    pub fn states(&self) -> Result<updates::States> {
+        self.updates.states()
     }
 
     /// Every tensor of the model, in the order of the layers.
@@ -271,7 +277,11 @@ impl<'a> Trainer<'a> {
                 samples: self.progress.samples,
                 size,
                 cost: cost / size as f64,
-                learning_rate: self.rate(epoch, number, steps),
+                learning_rate: self.updates.rate(Time {
+                    epoch,
+                    step: number,
+                    steps,
+                }),
                 confidences: &confidences,
             });
             if observer.stop_requested() {
@@ -312,14 +322,9 @@ impl<'a> Trainer<'a> {
 
         let mut gradients =
             loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
-        let rate = self.rate(epoch, step, steps);
-        for group in &self.groups {
-            let gradients =
-                GradientsParams::from_params(&mut gradients, &self.trained, &group.parameters);
-            self.trained =
-                self.optimizer
-                    .step(rate * group.multiplier, self.trained.clone(), gradients);
-        }
+        let time = Time { epoch, step, steps };
+        let network = self.trained.clone();
+        self.trained = self.updates.step(network, &mut gradients, time);
         Ok((cost, confidences))
     }
 
@@ -332,17 +337,6 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    /// The base learning rate of a step; all counted from 0.
-    fn rate(&self, epoch: usize, step: usize, steps: usize) -> f64 {
-        let Experiment {
-            schedule,
-            epochs,
-            optimizer,
-            ..
-        } = self.experiment;
-        optimizer.learning_rate * schedule::factor(*schedule, epoch, step, steps, *epochs)
-    }
-
     fn close_epoch(&mut self, evaluation: Option<Evaluation>) {
         let Progress {
             epoch,
@@ -350,20 +344,16 @@ impl<'a> Trainer<'a> {
             samples,
             ..
         } = self.progress;
-        let rate = self.rate(epoch, steps.saturating_sub(1), steps);
-        let group_rate = |group: &Group| GroupRate {
-            group: format!("x{}", group.multiplier),
-            learning_rate: rate * group.multiplier,
-        };
-        let rates = self.groups.iter().map(group_rate).collect();
+        let step = steps.saturating_sub(1);
+        let last = Time { epoch, step, steps };
         let progress = &mut self.progress;
         progress.rows.push(MetricsRow {
             epoch: epoch + 1,
             training_cost: progress.cost / samples as f64,
             test_cost: evaluation.as_ref().map(|evaluation| evaluation.cost),
             accuracy: evaluation.as_ref().map(|evaluation| evaluation.accuracy),
-            learning_rate: rate,
-            group_learning_rates: rates,
+            learning_rate: self.updates.rate(last),
+            group_learning_rates: self.updates.group_rates(last),
             seconds: progress.seconds,
             images_per_second: samples as f64 / progress.seconds.max(1e-9),
         });
@@ -371,25 +361,4 @@ impl<'a> Trainer<'a> {
         (progress.batch, progress.samples) = (0, 0);
         (progress.cost, progress.seconds) = (0.0, 0.0);
     }
-}
-
-/// Sorts the parameters of all layers that are not frozen by their multipliers.
-fn groups_of(network: &Network, rates: &[LayerRate]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for ((_, parameters), rate) in network.parameter_ids().zip(rates) {
-        if rate.frozen || parameters.is_empty() {
-            continue;
-        }
-        match groups
-            .iter_mut()
-            .find(|group| group.multiplier == rate.multiplier)
-        {
-            Some(group) => group.parameters.extend(parameters),
-            None => groups.push(Group {
-                multiplier: rate.multiplier,
-                parameters,
-            }),
-        }
-    }
-    groups
 }

@@ -7,7 +7,15 @@ use crate::common::{Place, TINY, data};
 #[test]
 fn every_verb_explains_itself_with_an_example() {
     let place = Place::new();
-    for verb in ["run", "plan", "compare", "inspect", "convert", "predict"] {
+    for verb in [
+        "run",
+        "plan",
+        "compare",
+        "inspect",
+        "convert",
+        "predict",
+        "import-command",
+    ] {
         let printed = place.succeed(&[verb, "--help"]);
         assert!(printed.out.contains("Example"), "{verb}: {}", printed.out);
     }

@@ -11,6 +11,25 @@ fn fact<'a>(csv: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// Name, type, shape and bytes of every tensor, by name.
+fn tensors(place: &Place, name: &str) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> {
+    let bytes = std::fs::read(place.path(name)).expect("a model");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let tensors = file.tensors().into_iter();
+    let mut tensors: Vec<_> = tensors
+        .map(|(name, view)| {
+            (
+                name,
+                view.dtype(),
+                view.shape().to_vec(),
+                view.data().to_vec(),
+            )
+        })
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
 #[test]
 fn a_run_saves_a_file_for_neon_that_holds_the_same_tensors() {
     let place = Place::new();
@@ -34,25 +53,7 @@ fn a_run_saves_a_file_for_neon_that_holds_the_same_tensors() {
 
     let back = ["convert", "out/model.prm", "back.safetensors"];
     place.succeed(&back);
-    let tensors = |name: &str| {
-        let bytes = std::fs::read(place.path(name)).expect("a model");
-        let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-        let mut tensors: Vec<_> = file
-            .tensors()
-            .into_iter()
-            .map(|(name, view)| {
-                (
-                    name,
-                    view.dtype(),
-                    view.shape().to_vec(),
-                    view.data().to_vec(),
-                )
-            })
-            .collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        tensors
-    };
-    assert!(tensors("back.safetensors") == tensors("results/e/model.safetensors"));
+    assert!(tensors(&place, "back.safetensors") == tensors(&place, "results/e/model.safetensors"));
 
     // The record's own model says as much about its layers as the file for neon does.
     let model = "results/e/model.safetensors";
@@ -73,6 +74,50 @@ fn a_run_saves_a_file_for_neon_that_holds_the_same_tensors() {
         again.out
     );
     assert!(read("again.prm") == read("out/model.prm"));
+}
+
+#[test]
+fn velocities_go_into_the_file_for_neon_when_asked_for() {
+    let place = Place::new();
+    let top = "save_path = \"model.prm\"\nsave_optimizer_state = true";
+    place.write("e.toml", format!("{top}\n{TINY}"));
+    place.succeed(&["run", "e.toml"]);
+    let back = [
+        "convert",
+        "model.prm",
+        "back.safetensors",
+        "--format",
+        "csv",
+    ];
+    let converted = place.succeed(&back).out;
+    assert_eq!(fact(&converted, "tensors"), ["20"]);
+    assert_eq!(fact(&converted, "optimizer states"), ["20"]);
+    assert!(tensors(&place, "back.safetensors") == tensors(&place, "results/e/model.safetensors"));
+    let velocities = tensors(&place, "back.safetensors");
+    let mut velocities = velocities
+        .iter()
+        .filter(|tensor| tensor.0.starts_with("optimizer."));
+    assert!(velocities.all(|(_, _, _, bytes)| bytes.iter().any(|&byte| byte != 0)));
+
+    // They belong to no layer, and can be left out.
+    let inspected = place
+        .succeed(&["inspect", "back.safetensors", "--format", "csv"])
+        .out;
+    assert_eq!(fact(&inspected, "tensors"), ["20"]);
+    let without = [
+        "convert",
+        "model.prm",
+        "without.prm",
+        "--drop_states",
+        "--format",
+        "csv",
+    ];
+    let converted = place.succeed(&without).out;
+    assert_eq!(fact(&converted, "optimizer states"), ["0"]);
+    assert_eq!(
+        fact(&converted, "left out"),
+        ["\"20 optimizer states, as asked\""]
+    );
 }
 
 #[test]

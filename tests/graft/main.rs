@@ -5,5 +5,8 @@ mod common;
 mod exchange;
 mod malformed;
 mod neon;
+mod neon_command;
+mod optimizers;
+mod parity;
 mod regimes;
 mod resume;

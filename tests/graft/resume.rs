@@ -6,17 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Place, TINY};
 
-fn model(place: &Place, record: &str) -> Vec<u8> {
+/// The model of a record.
+pub fn model(place: &Place, record: &str) -> Vec<u8> {
     std::fs::read(place.path(&format!("results/{record}/model.safetensors"))).expect("a model")
+}
+
+/// The model of a record and the cost of every minibatch.
+fn outcome(place: &Place, record: &str) -> (Vec<u8>, String) {
+    let batches = place.read(&format!("results/{record}/batches.csv"));
+    (model(place, record), batches)
 }
 
 /// Twelve epochs, a checkpoint after each.
 fn long() -> String {
-    TINY.replace("epochs = 1", "epochs = 12\ncheckpoint.every = 1")
+    TINY.replace(
+        "epochs = 1",
+        "epochs = 12\ncheckpoint.every = 1\nrecord.batches = true",
+    )
 }
 
-/// Starts the run and waits until it has left a checkpoint.
-fn start(place: &Place) -> std::process::Child {
+/// Starts the run `long` and waits until it has left a checkpoint.
+pub fn start(place: &Place) -> std::process::Child {
     let mut command = place.command(&["run", "experiments/long.toml"]);
     let child = command
         .stdout(Stdio::null())
@@ -32,10 +42,10 @@ fn start(place: &Place) -> std::process::Child {
     child
 }
 
-fn uninterrupted(place: &Place) -> Vec<u8> {
+fn uninterrupted(place: &Place) -> (Vec<u8>, String) {
     place.write("experiments/whole.toml", long());
     place.succeed(&["run", "experiments/whole.toml"]);
-    model(place, "whole")
+    outcome(place, "whole")
 }
 
 #[test]
@@ -53,7 +63,7 @@ fn a_killed_run_leaves_no_record_and_resumes_to_the_same_weights() {
         "{}",
         printed.err
     );
-    assert_eq!(model(&place, "long"), whole);
+    assert_eq!(outcome(&place, "long"), whole);
     assert!(!place.path("results/long.partial").exists());
 }
 
@@ -78,7 +88,7 @@ fn ctrl_c_leaves_a_checkpoint_within_an_epoch_and_resumes_to_the_same_weights() 
         "{}",
         printed.err
     );
-    assert_eq!(model(&place, "long"), whole);
+    assert_eq!(outcome(&place, "long"), whole);
 }
 
 #[test]

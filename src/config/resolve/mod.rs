@@ -7,20 +7,19 @@ mod checks;
 mod initializer;
 mod layers;
 mod model;
+mod optimizer;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::experiment::*;
-use super::file::{
-    AlgorithmName, Compatibility, DataTable, File, LossTable, Multiplier, OptimizerTable,
-    ScheduleName, ScheduleTable, Seeds, Word,
-};
+use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds, Word};
 use super::layers::Layers;
 use crate::error::Result;
 use crate::numbers::Dtype;
-use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
+use checks::{Checks, NOT_NEGATIVE, POSITIVE, word};
 
 /// Resolves the sum of all layers; `name` is the record's.
 ///
@@ -35,6 +34,8 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         let help = "give a `source_model`, or remove `require`";
         checks.refuse("source.require", problem, help);
     }
+    let epochs = checks.at_least(1, "epochs", file.epochs.unwrap_or(10));
+    let schedule = schedule::schedule(&mut checks, "schedule", file.schedule, epochs);
     let key_of_seeds = if file.seeds.is_some() {
         "seeds"
     } else {
@@ -45,7 +46,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype: word(file.dtype, Dtype::F32),
         seeds: seeds(&mut checks, file.seed, file.seeds),
-        epochs: checks.at_least(1, "epochs", file.epochs.unwrap_or(10)),
+        epochs,
         batch_size: checks.at_least(
             1,
             "batch_size",
@@ -70,13 +71,13 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         },
         model: model::model(&mut checks, file.model),
         loss: loss(neon, file.loss),
-        optimizer: optimizer(&mut checks, file.optimizer),
-        schedule: schedule(&mut checks, file.schedule),
+        optimizer: optimizer::optimizer(&mut checks, file.optimizer, &schedule, epochs),
+        schedule,
         source: Source {
             require: file.source.require.unwrap_or_default(),
         },
         evaluation: Evaluation {
-            each_epoch: file.evaluation.each_epoch.unwrap_or(false),
+            every: file.evaluation.every.unwrap_or(0),
         },
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),
@@ -264,76 +265,5 @@ fn check_data(checks: &mut Checks, table: &DataTable) {
     }
     if table.builtin.as_deref() == Some("") {
         checks.refuse_with_example("data.builtin", "`data.builtin` is empty");
-    }
-}
-
-/// Weight decay is neon's 0.0005 for momentum, PyTorch's 0.01 for AdamW, else none.
-fn optimizer(checks: &mut Checks, table: OptimizerTable) -> Optimizer {
-    let name = word(table.algorithm, AlgorithmName::Momentum);
-    let given = [
-        ("momentum", table.momentum.is_some()),
-        ("beta1", table.beta1.is_some()),
-        ("beta2", table.beta2.is_some()),
-        ("epsilon", table.epsilon.is_some()),
-    ];
-    let (called, decay) = match name {
-        AlgorithmName::Momentum => ("momentum", 0.0005),
-        AlgorithmName::Sgd => ("sgd", 0.0),
-        AlgorithmName::Adam => ("adam", 0.0),
-        AlgorithmName::Adamw => ("adamw", 0.01),
-    };
-    checks.only_taken("optimizer", called, &given);
-    let mut number = |range, key: &str, value, default| {
-        checks.number(range, &format!("optimizer.{key}"), value, default)
-    };
-    let beta1 = number(BELOW_ONE, "beta1", table.beta1, 0.9);
-    let beta2 = number(BELOW_ONE, "beta2", table.beta2, 0.999);
-    let epsilon = number(POSITIVE, "epsilon", table.epsilon, 1e-8);
-    let momentum = number(BELOW_ONE, "momentum", table.momentum, 0.9);
-    Optimizer {
-        learning_rate: number(NOT_NEGATIVE, "learning_rate", table.learning_rate, 0.001),
-        weight_decay: number(NOT_NEGATIVE, "weight_decay", table.weight_decay, decay),
-        algorithm: match name {
-            AlgorithmName::Momentum => Algorithm::Momentum { momentum },
-            AlgorithmName::Sgd => Algorithm::Sgd,
-            AlgorithmName::Adam => Algorithm::Adam {
-                beta1,
-                beta2,
-                epsilon,
-            },
-            AlgorithmName::Adamw => Algorithm::Adamw {
-                beta1,
-                beta2,
-                epsilon,
-            },
-        },
-    }
-}
-
-fn schedule(checks: &mut Checks, table: ScheduleTable) -> Schedule {
-    let name = word(table.name, ScheduleName::Constant);
-    let called = match name {
-        ScheduleName::Constant => "constant",
-        ScheduleName::Step => "step",
-        ScheduleName::Cosine => "cosine",
-    };
-    let given = [
-        ("every", table.every.is_some()),
-        ("factor", table.factor.is_some()),
-    ];
-    checks.only_taken("schedule", called, &given);
-    match name {
-        ScheduleName::Constant => Schedule::Constant,
-        ScheduleName::Cosine => Schedule::Cosine,
-        ScheduleName::Step => {
-            if table.every.is_none() {
-                let problem = "`every` is missing: after how many epochs does the rate change?";
-                checks.refuse_with_example("schedule.every", problem);
-            }
-            Schedule::Step {
-                every: checks.at_least(1, "schedule.every", table.every.unwrap_or(1)),
-                factor: checks.number(POSITIVE, "schedule.factor", table.factor, 0.1),
-            }
-        }
     }
 }

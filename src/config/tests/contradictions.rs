@@ -52,7 +52,7 @@ fn momentum_for_an_algorithm_without() {
     |
   5 | momentum = 0.9
     |            ^^^
-  help: "adam" takes beta1, beta2, epsilon"#
+  help: "adam" takes beta1, beta2, epsilon, epsilon_hat, clip_norm_scales"#
     );
 }
 

@@ -1,6 +1,7 @@
 //! Which layer has the last word, and what a choice takes away from the layers below it.
 
 use super::super::experiment::*;
+use super::super::neon::{Plain, Setting};
 use super::*;
 
 #[test]
@@ -21,12 +22,16 @@ fn built_in_defaults_fill_in_what_nobody_says() {
             draw_seed: 2018
         }
     );
-    assert_eq!(experiment.optimizer.learning_rate, 0.001);
-    assert_eq!(experiment.optimizer.weight_decay, 0.0005);
-    let momentum = Algorithm::Momentum { momentum: 0.9 };
-    assert_eq!(experiment.optimizer.algorithm, momentum);
-    assert_eq!(experiment.schedule, Schedule::Constant);
-    assert!(!experiment.evaluation.each_epoch);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.001);
+    assert_eq!(experiment.optimizer.rule.weight_decay, 0.0005);
+    let momentum = Algorithm::Momentum {
+        momentum: 0.9,
+        nesterov: false,
+    };
+    assert_eq!(experiment.optimizer.rule.algorithm, momentum);
+    assert_eq!(experiment.schedule.course, Course::Constant);
+    assert_eq!(experiment.evaluation.every, 0);
+    assert!(!experiment.record.batches);
     assert_eq!(experiment.checkpoint.every, 1);
 }
 
@@ -57,9 +62,12 @@ fn tables_merge_key_by_key_and_lists_are_replaced() {
         ("a.toml", file),
     ]);
     let experiment = bench.load("a.toml");
-    assert_eq!(experiment.optimizer.learning_rate, 0.1);
-    let momentum = Algorithm::Momentum { momentum: 0.6 };
-    assert_eq!(experiment.optimizer.algorithm, momentum);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.1);
+    let momentum = Algorithm::Momentum {
+        momentum: 0.6,
+        nesterov: false,
+    };
+    assert_eq!(experiment.optimizer.rule.algorithm, momentum);
     assert_eq!(experiment.source.require, ["conv3_*"]);
 }
 
@@ -82,7 +90,7 @@ fn environment_variables_reach_into_tables_and_may_be_bare_text() {
         ("PATH", "/bin"),
     ]);
     let experiment = bench.load("a.toml");
-    assert_eq!(experiment.optimizer.learning_rate, 0.1);
+    assert_eq!(experiment.optimizer.rule.learning_rate, 0.1);
     assert_eq!(experiment.source_model, Some("models/VGG_D.p".into()));
     assert_eq!(experiment.backend, Backend::Cuda(1));
     assert!(matches!(
@@ -92,28 +100,36 @@ fn environment_variables_reach_into_tables_and_may_be_bare_text() {
 }
 
 #[test]
-fn neons_flags_override_the_file_and_the_environment() {
+fn neons_options_override_the_file_and_the_environment() {
     let text = format!("{LEAST}seeds = [1, 2]\n");
     let mut bench = Bench::new(&[("a.toml", &text)]).environment(&[("GRAFT_EPOCHS", "9")]);
-    bench.overrides = Overrides {
-        backend: Some("gpu".to_owned()),
-        epochs: Some(3),
-        batch_size: Some(64),
-        seed: Some(7),
-        data_root: Some("elsewhere".into()),
-        source_model: Some("12".into()),
-        save_path: Some("out.prm".into()),
-        serialize: Some(5),
-        set: vec![],
+    let setting = |spelt: &str, key, value| Setting {
+        spelt: spelt.to_owned(),
+        key,
+        value,
     };
+    let text = |text: &str| Plain::Text(text.to_owned());
+    bench.overrides.options = vec![
+        setting("-b gpu", "backend", text("cuda")),
+        setting("-e 3", "epochs", Plain::Whole(3)),
+        setting("-r 7", "seed", Plain::Whole(7)),
+        setting("--source_model 12", "source_model", text("12")),
+        setting("--serialize 5", "checkpoint.every", Plain::Whole(5)),
+        setting("-eval 2", "evaluation.every", Plain::Whole(2)),
+    ];
     let experiment = bench.load("a.toml");
     assert_eq!(experiment.backend, Backend::Cuda(0));
-    assert_eq!((experiment.epochs, experiment.batch_size), (3, 64));
+    assert_eq!(experiment.epochs, 3);
     assert_eq!(experiment.seeds, [7]);
-    assert_eq!(experiment.data.root, PathBuf::from("elsewhere"));
     assert_eq!(experiment.source_model, Some("12".into()));
-    assert_eq!(experiment.save_path, Some("out.prm".into()));
     assert_eq!(experiment.checkpoint.every, 5);
+    assert_eq!(experiment.evaluation.every, 2);
+    bench.overrides.options[1].value = Plain::Text("many".to_owned());
+    let error = bench.error("a.toml");
+    assert!(
+        error.starts_with("command line: -e 3: `epochs` must be"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -159,16 +175,27 @@ fn a_choice_takes_away_what_excludes_it_in_weaker_layers() {
         .model
         .body;
     assert!(matches!(layers, Body::Layers { .. }));
-    let sgd = over("optimizer.algorithm = \"sgd\"").optimizer;
+    let sgd = over("optimizer.algorithm = \"sgd\"").optimizer.rule;
     assert_eq!((sgd.algorithm, sgd.learning_rate), (Algorithm::Sgd, 0.3));
     let momentum = over("optimizer.algorithm = \"momentum\"")
         .optimizer
+        .rule
         .algorithm;
-    assert_eq!(momentum, Algorithm::Momentum { momentum: 0.5 });
     assert_eq!(
-        over("schedule.name = \"cosine\"").schedule,
-        Schedule::Cosine
+        momentum,
+        Algorithm::Momentum {
+            momentum: 0.5,
+            nesterov: false
+        }
     );
+    let cosine = over("schedule.name = \"cosine\"").schedule;
+    assert!(matches!(cosine.course, Course::Cosine { .. }));
+    // What says when the rate changes excludes what else said so.
+    let listed = over("schedule.at = [1]").schedule.course;
+    assert!(matches!(
+        listed,
+        Course::Step(Changes::At { factor: 0.1, .. })
+    ));
 }
 
 #[test]
@@ -205,6 +232,7 @@ fn the_weight_decay_depends_on_the_algorithm_unless_it_is_given() {
     let decay = |text: &str| {
         loaded(&format!("{LEAST}[optimizer]\n{text}"))
             .optimizer
+            .rule
             .weight_decay
     };
     assert_eq!(decay("algorithm = \"sgd\""), 0.0);

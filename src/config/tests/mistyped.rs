@@ -173,12 +173,12 @@ fn a_list_with_an_odd_entry() {
 #[test]
 fn a_number_where_a_flag_should_be() {
     assert_eq!(
-        beside_least("evaluation = { each_epoch = 1 }\n"),
-        r"a.toml:3:29: `evaluation.each_epoch` must be true or false, not 1
+        message("data = { builtin = \"smiles\", shuffle = 1 }\nmodel.architecture = \"vgg16\"\n"),
+        r#"a.toml:1:40: `data.shuffle` must be true or false, not 1
     |
-  3 | evaluation = { each_epoch = 1 }
-    |                             ^
-  help: for example `each_epoch = true`"
+  1 | data = { builtin = "smiles", shuffle = 1 }
+    |                                        ^
+  help: for example `shuffle = true`"#
     );
 }
 
@@ -186,7 +186,7 @@ fn a_number_where_a_flag_should_be() {
 fn a_word_that_is_not_one_of_the_choices() {
     assert_eq!(
         beside_least("[optimizer]\nalgorithm = \"adm\"\n"),
-        r#"a.toml:4:13: `optimizer.algorithm` must be "momentum", "sgd", "adam" or "adamw", not "adm"
+        r#"a.toml:4:13: `optimizer.algorithm` must be "momentum", "sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "shift_ada_max" or "lion", not "adm"
     |
   4 | algorithm = "adm"
     |             ^^^^^

@@ -14,6 +14,7 @@ mod directories;
 mod layering;
 mod mistyped;
 mod models;
+mod optimizers;
 mod places;
 mod round_trip;
 

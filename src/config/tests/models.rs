@@ -120,7 +120,7 @@ fn a_gaussian_without_its_deviation() {
 fn a_key_that_the_initializer_does_not_take() {
     assert_eq!(
         beside_least("model.initializer = { name = \"kaiming\", local = true }\n"),
-        r#"a.toml:3:50: `local` does nothing with "kaiming"
+        r#"a.toml:3:49: `local` does nothing with "kaiming"
     |
   3 | model.initializer = { name = "kaiming", local = true }
     |                                                 ^^^^
@@ -132,15 +132,22 @@ fn a_key_that_the_initializer_does_not_take() {
 fn an_orthonormal_matrix_of_no_size() {
     assert_eq!(
         beside_least("model.initializer = { name = \"orthonormal\", scale = 0 }\n"),
-        r#"a.toml:3:54: `model.initializer.scale` must be finite and greater than 0, not 0
+        r#"a.toml:3:53: `model.initializer.scale` must be finite and greater than 0, not 0
     |
   3 | model.initializer = { name = "orthonormal", scale = 0 }
-    |                                                      ^
+    |                                                     ^
   help: for example `initializer = "kaiming"`"#
     );
 }
 
 #[test]
 fn a_way_of_pooling_that_does_not_exist() {
-    assert_eq!(beside_least("model.pooling = \"round\"\n"), "?");
+    assert_eq!(
+        beside_least("model.pooling = \"round\"\n"),
+        r#"a.toml:3:17: `model.pooling` must be "floor" or "ceil", not "round"
+    |
+  3 | model.pooling = "round"
+    |                 ^^^^^^^
+  help: for example `pooling = "ceil"`"#
+    );
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Loads the text, and again what it is written as, under the name of a record.
-fn assert_round_trip(text: &str) -> String {
+pub fn assert_round_trip(text: &str) -> String {
     let experiment = loaded(text);
     let written = experiment.to_toml().unwrap();
     let bench = Bench::new(&[("results/a/experiment.toml", &written)]);
@@ -68,17 +68,23 @@ gradient = "exact"
 [optimizer]
 learning_rate = 0.001
 weight_decay = 0.0005
+decay_biases = true
+clip_gradient_norm = 0.0
+clip_gradient_value = 0.0
+clip_parameters = 0.0
 algorithm = "momentum"
 momentum = 0.9
+nesterov = false
 
 [schedule]
 name = "constant"
+warm_up = 0.0
 
 [source]
 require = []
 
 [evaluation]
-each_epoch = false
+every = 0
 
 [checkpoint]
 every = 1
@@ -121,7 +127,7 @@ preprocessing = { mean = "own", scale = 0.00392156862745098 }
 loss.name = "binary_cross_entropy"
 schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]
-evaluation.each_epoch = true
+evaluation.every = 3
 checkpoint.every = 5
 
 [model]
