@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod exchange;
 mod malformed;
 mod neon;
 mod neon_command;
