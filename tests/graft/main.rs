@@ -10,3 +10,4 @@ mod optimizers;
 mod parity;
 mod regimes;
 mod resume;
+mod unsound;
