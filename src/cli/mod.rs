@@ -2,6 +2,7 @@
 //! text. Nothing below this floor knows an argument or draws on a terminal.
 
 mod compare;
+mod convert;
 mod import_command;
 mod inspect;
 mod neon;
@@ -40,6 +41,7 @@ enum Verb {
     Plan(plan::Arguments),
     Compare(compare::Arguments),
     Inspect(inspect::Arguments),
+    Convert(convert::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
     ImportCommand(import_command::Arguments),
@@ -62,6 +64,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Plan(arguments) => plan::run(arguments),
         Verb::Compare(arguments) => compare::run(arguments),
         Verb::Inspect(arguments) => inspect::run(arguments),
+        Verb::Convert(arguments) => convert::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),

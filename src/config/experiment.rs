@@ -20,6 +20,9 @@ pub use optimizer::{
 };
 pub use schedule::{Changes, Course, Per, Schedule};
 
+/// Endings of files in neon's format.
+pub const NEON_ENDINGS: [&str; 3] = ["prm", "p", "pkl"];
+
 /// One TOML file, resolved. Serialized, it is the `experiment.toml` of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
@@ -37,9 +40,13 @@ pub struct Experiment {
     /// File whose layers are imported; absent: from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_model: Option<PathBuf>,
-    /// Where a copy of the trained model goes, beside the one in the record.
+    /// Where a copy of the trained model goes, beside the one in the record; its ending says the
+    /// format: `.safetensors`, or neon's `.prm`, `.p`, `.pkl`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub save_path: Option<PathBuf>,
+    /// Keep in the model's file what the optimizer remembers (of momentum, the velocities), as neon
+    /// does.
+    pub save_optimizer_state: bool,
     pub learning_rate_multiplier: Multipliers,
     pub data: Data,
     pub preprocessing: Preprocessing,

@@ -39,6 +39,7 @@ pub struct File {
     pub batch_size: Option<usize>,
     pub source_model: Option<PathBuf>,
     pub save_path: Option<PathBuf>,
+    pub save_optimizer_state: Option<bool>,
     pub learning_rate_multiplier: Option<Multiplier>,
     pub data: DataTable,
     pub preprocessing: PreprocessingTable,

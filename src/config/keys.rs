@@ -19,6 +19,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("batch_size", "32"),
     ("source_model", r#""models/VGG_D.p""#),
     ("save_path", r#""fine_tuned.safetensors""#),
+    ("save_optimizer_state", "true"),
     ("learning_rate_multiplier", "0.001"),
     ("data.root", r#""data""#),
     ("data.train", r#""train.h5""#),

@@ -3,10 +3,12 @@
 //! [`NetworkSpec::resolve`] makes it of an experiment's model, `plan` shows it, `source` imports into it,
 //! [`super::network`] builds it on a device. It knows no weights and no device.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::experiment::{DropoutScaling, InitialDraws, Initializer};
 
 /// A sequential network whose every shape is known. Its last layer is a softmax over the classes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSpec {
     /// Shape of one sample, (channels, height, width).
     pub input: [usize; 3],
@@ -42,7 +44,7 @@ impl ParameterSpec {
 }
 
 /// One named layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSpec {
     /// Unique in its network; the key by which source layers are matched.
     pub name: String,
@@ -54,7 +56,7 @@ pub struct LayerSpec {
 }
 
 /// One tensor of a layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParameterSpec {
     pub role: Role,
     pub shape: Vec<usize>,
@@ -63,7 +65,8 @@ pub struct ParameterSpec {
 
 /// What a tensor is to its layer; with the layer's name it identifies the tensor in a file:
 /// `conv1_1.weight`, `conv1_1_bias.bias`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Convolution (filters, channels, rows, columns), or linear layer (outputs, inputs).
     Weight,
@@ -94,7 +97,8 @@ impl Role {
 }
 
 /// What a layer computes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     Convolution {
         stride: usize,

@@ -2,6 +2,7 @@
 //!
 //! It tells a [`Reporter`] what happens and knows no terminal.
 
+mod describe;
 pub mod identity;
 pub mod initial;
 pub mod model_file;
@@ -31,6 +32,7 @@ use crate::source::receipt::Receipt;
 use crate::train::checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::groups::LayerRate;
+use crate::train::updates::States;
 use crate::train::{End, Trainer};
 use identity::Contents;
 use setup::{Inputs, Outline};
@@ -120,6 +122,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
     let (outline, weights) = setup::start(experiment, &inputs)?;
+    if let Some(path) = &experiment.save_path {
+        model_file::check(path, &describe::describe(experiment, &outline, run.seed))?;
+    }
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
@@ -228,23 +233,26 @@ fn write_files(
         Some(found) => files::write_atomically(&receipt, json(found)?.as_bytes())?,
         None => remove_if_there(&receipt)?,
     }
+    let states = match run.experiment.save_optimizer_state {
+        true => trainer.states()?,
+        false => States::new(),
+    };
     let model = writer.path(record::MODEL);
     model_file::write(
         &model,
         &trainer.tensors(),
-        outline.spec.input,
+        &states,
         &inputs.train.transform,
+        &describe::describe(&run.experiment, outline, run.seed),
     )
 }
 
 /// Puts a copy of the record's model where the experiment wants one.
 fn copy_model(run: &Run) -> Result<()> {
-    let Some(copy) = &run.experiment.save_path else {
-        return Ok(());
-    };
-    let model = run.dir.join(record::MODEL);
-    let bytes = fs::read(&model).at(model.display())?;
-    files::write_atomically(copy, &bytes)
+    match &run.experiment.save_path {
+        Some(copy) => model_file::copy(&run.dir.join(record::MODEL), copy),
+        None => Ok(()),
+    }
 }
 
 fn json(receipt: &Receipt) -> Result<String> {

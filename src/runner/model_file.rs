@@ -10,9 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::batches::Transform;
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
-use crate::numbers::Dtype;
+use crate::numbers::{Dtype, Numbers};
 use crate::source::SourceModel;
+use crate::source::convert::{self, Options, Target};
+use crate::source::document::{GRAFT_MODEL, state_name};
+use crate::source::neon::{self, Description};
 use crate::source::safetensors::{self, Entry, EntryData};
+use crate::train::updates::States;
 
 /// Key of the [`Input`] in the file's metadata, as JSON.
 const KEY: &str = "graft.input";
@@ -28,52 +32,95 @@ struct Input {
     scale: f64,
 }
 
-/// Writes `tensors` to `path`, for samples of shape `input` that `transform` prepared.
+/// Writes `tensors` to `path`, for samples that `transform` prepared, with the description of the
+/// model and what its optimizer remembers.
 ///
 /// # Errors
 /// Whatever the file system refuses.
 pub fn write(
     path: &Path,
     tensors: &[NamedTensor],
-    shape: [usize; 3],
+    states: &States,
     transform: &Transform,
+    model: &Description,
 ) -> Result<()> {
+    let shape = model.network.input;
     let input = Input {
         shape,
         mean: transform.mean.as_ref().map(|mean| short(mean, shape)),
         scale: transform.scale,
     };
-    let input = serde_json::to_string(&input)
-        .map_err(|error| Error::new(error.to_string()).at(path.display()))?;
+    let failed = |error: serde_json::Error| Error::new(error.to_string()).at(path.display());
+    let metadata = BTreeMap::from([
+        (
+            KEY.to_string(),
+            serde_json::to_string(&input).map_err(failed)?,
+        ),
+        (
+            GRAFT_MODEL.to_string(),
+            serde_json::to_string(model).map_err(failed)?,
+        ),
+    ]);
     let names: Vec<String> = tensors.iter().map(NamedTensor::name).collect();
     let entries = tensors.iter().zip(&names).map(|(tensor, name)| Entry {
         name,
         shape: &tensor.shape,
         data: EntryData::Numbers(&tensor.values),
     });
-    safetensors::write(path, entries, &BTreeMap::from([(KEY.to_string(), input)]))
+    let states = remembered(tensors, states);
+    let states = states.iter().map(|(name, shape, numbers)| Entry {
+        name,
+        shape,
+        data: EntryData::Numbers(numbers),
+    });
+    safetensors::write(path, entries.chain(states), &metadata)
+}
+
+/// Name, shape and values of each state.
+fn remembered<'a>(
+    tensors: &'a [NamedTensor],
+    states: &'a States,
+) -> Vec<(String, &'a [usize], &'a Numbers)> {
+    let of = |tensor: &'a NamedTensor| {
+        let states = states.get(&(tensor.layer.clone(), tensor.role));
+        let states = states.into_iter().flatten().enumerate();
+        states.map(move |(index, numbers)| {
+            let name = state_name(&tensor.layer, tensor.role.name(), index);
+            (name, tensor.shape.as_slice(), numbers)
+        })
+    };
+    tensors.iter().flat_map(of).collect()
 }
 
 /// Checks, before hours of training, that a model can be written to `path`: makes its directory.
 ///
 /// # Errors
-/// An extension of another format; a directory that cannot be made.
+/// An ending that says no format; a directory that cannot be made.
 pub fn make_way(path: &Path) -> Result<()> {
-    if path
-        .extension()
-        .is_none_or(|extension| extension != "safetensors")
-    {
-        return Err(Error::new(format!(
-            "graft cannot write {} in its format",
-            path.display()
-        ))
-        .at("save_path")
-        .help("graft writes safetensors: give the file the ending .safetensors"));
-    }
+    convert::target(path).at("save_path")?;
     match path.parent() {
         Some(parent) => std::fs::create_dir_all(parent).at(parent.display()),
         None => Ok(()),
     }
+}
+
+/// Checks that the format of the file at `path` has a place for all of `model`.
+///
+/// # Errors
+/// It has not; the error names the layer.
+pub fn check(path: &Path, model: &Description) -> Result<()> {
+    match convert::target(path)? {
+        Target::Safetensors => Ok(()),
+        _ => neon::describe(model, |_| false).map(drop).at("save_path"),
+    }
+}
+
+/// Puts a copy of the model at `model` to `path`, in the format that its ending says.
+///
+/// # Errors
+/// As [`convert::convert`].
+pub fn copy(model: &Path, path: &Path) -> Result<()> {
+    convert::convert(model, path, &Options::default()).map(drop)
 }
 
 /// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says,

@@ -42,6 +42,11 @@ impl Element {
         }
     }
 
+    pub fn is_float(self) -> bool {
+        use Element::{Bf16, F16, F32, F64};
+        matches!(self, F16 | Bf16 | F32 | F64)
+    }
+
     /// Decodes about `count` elements. Their bytes come in blocks, which `feed` hands to the function
     /// that it is given; an incomplete element at the end of a block is left out.
     ///

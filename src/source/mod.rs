@@ -1,13 +1,16 @@
 //! Source models: trained weights in files of several formats, and their import by layer name.
 //!
 //! [`read`] makes one [`SourceModel`] of any file that it knows; [`import`] matches its layers with
-//! those of a [`NetworkSpec`] and leaves a [`receipt`]. One format a file: `neon` (over `pickle`
-//! and `numpy`), [`safetensors`]. Nothing here knows a device or a backend.
+//! those of a [`NetworkSpec`] and leaves a [`receipt`]; [`convert`](convert::convert) carries a model
+//! from one format to another. One format a file: [`neon`] (over `pickle` and `numpy`),
+//! [`safetensors`]. Nothing here knows a device or a backend.
 
+pub mod convert;
+pub mod document;
 mod element;
 pub mod import;
 mod matching;
-mod neon;
+pub mod neon;
 mod numpy;
 mod pickle;
 pub mod receipt;
@@ -126,9 +129,13 @@ impl SourceModel {
                 })
                 .collect(),
         });
+        let path = path.into();
         Self {
-            path: path.into(),
-            format: Format::Safetensors,
+            format: match convert::target(&path) {
+                Ok(convert::Target::Safetensors) | Err(_) => Format::Safetensors,
+                Ok(_) => Format::Neon,
+            },
+            path,
             sha256: String::new(),
             layers: layers.collect(),
             metadata: BTreeMap::new(),

@@ -4,7 +4,19 @@
 //! `{type, config: {name, …}, params: {W, …}}` in which containers nest. Before: the obsolete
 //! `layer_params_states`, a list of `{params: {W, name}}`. Optimizer states (`states`) are ignored:
 //! neon took them over with the weights, whereupon layers that were meant to be frozen drifted.
-//! This module knows nothing of the target model.
+//! This module knows nothing of the target model. [`document`] takes over a whole file, [`write`]
+//! writes one, [`describe()`] makes one of a network of graft's.
+
+mod describe;
+mod document;
+mod initializer;
+pub mod layouts;
+mod write;
+
+pub use super::pickle::value::Value;
+pub use describe::{Description, Optimizer, describe, renames};
+pub use document::document;
+pub use write::write;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,14 +30,10 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A pickle that is malformed, refused or not a model of neon's; a layer with parameters and
 /// without a name.
-pub fn read(bytes: &[u8]) -> Result<Contents> {
+pub(super) fn read(bytes: &[u8]) -> Result<Contents> {
     let pickle = pickle::parse(bytes)?;
     let root = pickle.root();
-    let mut reader = Reader {
-        pickle: &pickle,
-        layers: Vec::new(),
-        values_left: bytes.len(),
-    };
+    let mut reader = Reader::new(&pickle, bytes.len());
     let format = match (
         get(&pickle, root, "layer_params_states")?,
         get(&pickle, root, "model")?,
@@ -63,7 +71,16 @@ struct Reader<'a> {
     values_left: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// For the pickle of a file of so many bytes.
+    fn new(pickle: &'a Pickle<'a>, bytes: usize) -> Self {
+        Self {
+            pickle,
+            layers: Vec::new(),
+            values_left: bytes,
+        }
+    }
+
     /// Reads the layers of a container in order, and of the containers in it.
     fn containers(&mut self, model: NodeId) -> Result<()> {
         let mut seen = HashSet::new();
@@ -96,8 +113,8 @@ impl Reader<'_> {
         let params = get(self.pickle, node, "params")?;
         let name = config.map(|config| get(self.pickle, config, "name"));
         let name = name.transpose()?.flatten();
-        let filter = config.map(|config| self.filter(config)).transpose()?;
-        self.push(name, kind, params, filter.flatten())
+        let filter = config.map(|config| filter(self.pickle, config));
+        self.push(name, kind, params, filter.transpose()?.flatten())
     }
 
     /// `[{params: {W, name}}, …]`.
@@ -127,8 +144,7 @@ impl Reader<'_> {
             None => Vec::new(),
         };
         if name.is_none() && !tensors.is_empty() {
-            return Err(Error::new("has parameters and no name")
-                .help("layers are imported by name; load the model in neon 2, name its layers and save it again"));
+            return Err(nameless());
         }
         self.layers.push(SourceLayer {
             name: name.unwrap_or("(no name)").to_string(),
@@ -172,18 +188,24 @@ impl Reader<'_> {
             shape: array.shape,
         })
     }
+}
 
-    /// Rows and columns of a convolution's filters: `fshape`, which neon writes as (R, S, K).
-    fn filter(&self, config: NodeId) -> Result<Option<[usize; 2]>> {
-        let Some(shape) = get(self.pickle, config, "fshape")? else {
-            return Ok(None);
-        };
-        let size = |id| numpy::size(self.pickle, id);
-        Ok(match self.pickle.items(shape) {
-            Some(&[rows, columns, _filters]) => size(rows).zip(size(columns)).map(|(r, s)| [r, s]),
-            _ => None,
-        })
-    }
+/// Rows and columns of a convolution's filters: `fshape`, which neon writes as (R, S, K).
+fn filter(pickle: &Pickle, config: NodeId) -> Result<Option<[usize; 2]>> {
+    let Some(shape) = get(pickle, config, "fshape")? else {
+        return Ok(None);
+    };
+    let size = |id| numpy::size(pickle, id);
+    Ok(match pickle.items(shape) {
+        Some(&[rows, columns, _filters]) => size(rows).zip(size(columns)).map(|(r, s)| [r, s]),
+        _ => None,
+    })
+}
+
+fn nameless() -> Error {
+    Error::new("has parameters and no name").help(
+        "layers are imported by name; load the model in neon 2, name its layers and save it again",
+    )
 }
 
 fn list<'a>(pickle: &'a Pickle, id: NodeId) -> Result<&'a [NodeId]> {

@@ -81,25 +81,43 @@ pub fn array<'a>(pickle: &'a Pickle, id: NodeId) -> Result<Array<'a>> {
 pub fn size(pickle: &Pickle, id: NodeId) -> Option<usize> {
     match *pickle.node(id) {
         Node::Int(value) => usize::try_from(value).ok(),
-        Node::Call {
-            callable: Global::Scalar,
-            arguments,
-            ..
-        } => {
-            let &[dtype, data] = pickle.items(arguments)? else {
-                return None;
-            };
-            let dtype = Dtype::read(pickle, dtype).ok()?;
-            let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
-            match dtype.values(&data).ok()?.to_f64()[..] {
-                // Exact: an f32 holds every whole number up to 2²⁴.
-                [value] if (0.0..=16_777_216.0).contains(&value) && value.fract() == 0.0 => {
-                    Some(value as usize)
-                }
-                _ => None,
-            }
-        }
-        _ => None,
+        _ => match scalar(pickle, id)? {
+            Scalar::Int(value) => usize::try_from(value).ok(),
+            Scalar::Float(_) => None,
+        },
+    }
+}
+
+/// A numpy scalar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar {
+    Int(i64),
+    Float(f64),
+}
+
+/// The numpy scalar at `id`; whole numbers only up to 2²⁴.
+pub fn scalar(pickle: &Pickle, id: NodeId) -> Option<Scalar> {
+    let &Node::Call {
+        callable: Global::Scalar,
+        arguments,
+        ..
+    } = pickle.node(id)
+    else {
+        return None;
+    };
+    let &[dtype, data] = pickle.items(arguments)? else {
+        return None;
+    };
+    let dtype = Dtype::read(pickle, dtype).ok()?;
+    let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
+    let &[value] = dtype.values(&data).ok()?.to_f64().as_slice() else {
+        return None;
+    };
+    match dtype.element.is_float() {
+        true => Some(Scalar::Float(value)),
+        // An f32 holds no larger ones exactly.
+        false if value.abs() <= 16_777_216.0 => Some(Scalar::Int(value as i64)),
+        false => None,
     }
 }
 

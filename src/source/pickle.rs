@@ -1,4 +1,4 @@
-//! A small, restricted reader of Python pickles, protocols 0 to 5.
+//! A small, restricted reader of Python pickles, protocols 0 to 5; [`emit`] writes them.
 //!
 //! A pickle is a program for a stack machine that may call anything in Python. This machine runs
 //! the same program but calls nothing: it records that a call was written. Its values are nodes in
@@ -9,9 +9,11 @@
 //! It does not know what an array or a layer is; `numpy` and `neon` read the nodes. Opcodes:
 //! CPython's `Lib/pickletools.py`.
 
+pub mod emit;
 mod input;
 mod machine;
 mod opcode;
+pub mod value;
 
 use std::borrow::Cow;
 
@@ -131,4 +133,4 @@ impl<'a> Pickle<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -11,7 +11,7 @@ use crate::numbers::Dtype;
 use crate::random::Stream;
 
 /// One small VGG-16, saved by neon in four ways.
-const NEON_FILES: [(&str, Format); 4] = [
+pub(super) const NEON_FILES: [(&str, Format); 4] = [
     ("neon/source_vgg_tiny.p", Format::Neon),
     ("neon/source_vgg_tiny_py3.p", Format::Neon),
     ("neon/source_vgg_tiny_fused.p", Format::NeonFused),
@@ -29,14 +29,14 @@ const PROTOCOLS: [&str; 6] = [
     "pickles/protocol5.p",
 ];
 
-fn fixture(name: &str) -> PathBuf {
+pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name)
 }
 
 /// The network of the fixtures, with this head and these classes.
-fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<NetworkSpec> {
+pub(super) fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<NetworkSpec> {
     let model = Model {
         body: Body::Architecture {
             architecture: Architecture::Vgg16,
@@ -194,6 +194,9 @@ fn the_kind_of_a_file_follows_from_its_content() {
     }
 }
 
+/// Layer, tensor, shape, precision and values.
+type Found<'a> = (&'a str, &'a str, &'a [usize], (Dtype, Vec<f64>));
+
 #[test]
 fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
     use Dtype::{F16, F32, F64};
@@ -213,7 +216,7 @@ fn pickles_of_every_protocol_hold_the_same_arrays() -> Result<()> {
             })
             .collect();
         let weight = [-0.5, -0.375, -0.25, -0.125, 0.0, 0.125, 0.25, 0.375];
-        let expected: [(&str, &str, &[usize], (Dtype, Vec<f64>)); 9] = [
+        let expected: [Found; 9] = [
             // Big-endian f8.
             ("conv", "W", &[4, 2], (F64, weight.to_vec())),
             // f2, which three layers share: the second and third are references to the first.
@@ -245,10 +248,11 @@ fn a_truncated_pickle_is_an_error_wherever_it_ends() -> Result<()> {
     for file in PROTOCOLS {
         let bytes = fs::read(fixture(file))?;
         for length in (0..bytes.len()).step_by(3) {
-            assert!(
-                neon::read(&bytes[..length]).is_err(),
-                "{file}: {length} bytes"
+            let (layers, whole) = (
+                neon::read(&bytes[..length]),
+                neon::document(&bytes[..length]),
             );
+            assert!(layers.is_err() && whole.is_err(), "{file}: {length} bytes");
         }
     }
     let bytes = fs::read(fixture("neon/source_vgg_tiny_fused.p"))?;
@@ -274,6 +278,7 @@ fn a_mutated_pickle_is_read_or_refused_and_never_a_panic() -> Result<()> {
                     _ => bytes[place] = stream.below(256) as u8,
                 }
             }
+            drop(neon::document(&bytes));
             match neon::read(&bytes) {
                 Ok(_) => read += 1,
                 Err(_) => refused += 1,

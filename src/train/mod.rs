@@ -208,6 +208,14 @@ impl<'a> Trainer<'a> {
         )
     }
 
+    /// What the update rule of each trained tensor remembers of it, as [`Updates::states`] says.
+    ///
+    /// # Errors
+    /// Burn cannot write, or read back, its record.
+    pub fn states(&self) -> Result<updates::States> {
+        self.updates.states()
+    }
+
     /// Every tensor of the model, in the order of the layers.
     pub fn tensors(&self) -> Vec<NamedTensor> {
         let mut tensors = self.frozen.tensors();

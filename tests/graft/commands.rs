@@ -12,6 +12,7 @@ fn every_verb_explains_itself_with_an_example() {
         "plan",
         "compare",
         "inspect",
+        "convert",
         "predict",
         "import-command",
     ] {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod exchange;
 mod malformed;
 mod neon;
 mod neon_command;
@@ -9,3 +10,4 @@ mod optimizers;
 mod parity;
 mod regimes;
 mod resume;
+mod unsound;

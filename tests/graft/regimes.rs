@@ -269,7 +269,7 @@ fn a_copy_of_the_model_goes_where_it_is_asked_for_even_if_nothing_is_left_to_tra
     let copy = std::fs::read(place.path("models/copy.safetensors")).expect("a copy");
     let model = std::fs::read(place.path("results/e/model.safetensors")).expect("a model");
     assert_eq!(copy, model);
-    let refused = place.fail(&["run", "e.toml", "-s", "models/copy.p"]);
+    let refused = place.fail(&["run", "e.toml", "-s", "models/copy.onnx"]);
     assert!(refused.err.contains(".safetensors"), "{}", refused.err);
 }
 

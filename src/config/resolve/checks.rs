@@ -7,12 +7,15 @@ use crate::config::file::{Compatibility, Word};
 use crate::config::keys;
 use crate::config::layers::{Layers, taken_by};
 use crate::error::{Error, Result};
+use crate::numbers::Dtype;
 
 /// Collects errors; each check returns a value to go on with.
 pub struct Checks<'a> {
     layers: &'a Layers,
     /// Whose defaults fill in what is not given.
     pub compatibility: Compatibility,
+    /// The precision that numbers must be representable in.
+    pub dtype: Dtype,
     errors: Vec<Error>,
 }
 
@@ -27,10 +30,11 @@ pub const FINITE: Range = ("finite", f64::is_finite);
 
 impl<'a> Checks<'a> {
     /// No error yet; `layers` know where each key was written.
-    pub fn new(layers: &'a Layers, compatibility: Compatibility) -> Self {
+    pub fn new(layers: &'a Layers, compatibility: Compatibility, dtype: Dtype) -> Self {
         Self {
             layers,
             compatibility,
+            dtype,
             errors: Vec::new(),
         }
     }

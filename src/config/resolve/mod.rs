@@ -11,9 +11,11 @@ mod optimizer;
 mod schedule;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use super::experiment::*;
-use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds};
+use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds, Word};
 use super::layers::Layers;
 use crate::error::Result;
 use crate::numbers::Dtype;
@@ -26,7 +28,8 @@ use checks::{Checks, NOT_NEGATIVE, POSITIVE, word};
 pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> {
     let compatibility = word(file.compatibility, Compatibility::None);
     let neon = compatibility.is_neon();
-    let mut checks = Checks::new(layers, compatibility);
+    let dtype = word(file.dtype, Dtype::F32);
+    let mut checks = Checks::new(layers, compatibility, dtype);
     if file.source_model.is_none() && file.source.require.iter().flatten().next().is_some() {
         let problem = "`source.require` without a `source_model`: nothing will be imported";
         let help = "give a `source_model`, or remove `require`";
@@ -42,7 +45,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
-        dtype: word(file.dtype, Dtype::F32),
+        dtype,
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs,
         batch_size: checks.at_least(
@@ -51,7 +54,8 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             file.batch_size.unwrap_or(if neon { 128 } else { 32 }),
         ),
         source_model: checks.path("source_model", file.source_model),
-        save_path: checks.path("save_path", file.save_path),
+        save_path: save_path(&mut checks, file.save_path, file.dtype),
+        save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
         data: data(&mut checks, file.data),
         preprocessing: Preprocessing {
@@ -87,6 +91,24 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         seeds_of_neon(&mut checks, key_of_seeds, &experiment.seeds);
     }
     checks.pass(experiment)
+}
+
+/// neon knows no numbers of 16 bits.
+fn save_path(
+    checks: &mut Checks,
+    path: Option<PathBuf>,
+    dtype: Option<Word<Dtype>>,
+) -> Option<PathBuf> {
+    let ending = path.as_ref().and_then(|path| path.extension());
+    let is_neon = NEON_ENDINGS
+        .iter()
+        .any(|neon| ending == Some(OsStr::new(neon)));
+    if is_neon && word(dtype, Dtype::F32).size() < 4 {
+        let problem = "`save_path` is a file of neon's, which has no numbers of 16 bits";
+        let help = "save to .safetensors; `graft convert --dtype f32` makes a file for neon of it";
+        checks.refuse("save_path", problem, help);
+    }
+    checks.path("save_path", path)
 }
 
 /// TOML's integers end here.

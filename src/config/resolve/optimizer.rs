@@ -7,7 +7,8 @@ use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 use super::schedule;
 use crate::config::experiment::*;
 use crate::config::file::{AlgorithmName, LayerRuleTable, OptimizerTable, RuleTable};
-use crate::config::layers::OF_SOME_ALGORITHMS;
+use crate::config::layers::{OF_SOME_ALGORITHMS, taken_by};
+use crate::numbers::Numbers;
 
 pub fn optimizer(
     checks: &mut Checks,
@@ -118,6 +119,10 @@ fn rule(checks: &mut Checks, keys: &Keys) -> Rule {
     of_some.retain(|(key, _)| OF_SOME_ALGORITHMS.contains(key));
     let algorithm = algorithm(checks, keys, &table, name);
     checks.only_taken(&keys.table, algorithm.name(), &of_some);
+    if taken_by("optimizer", algorithm.name()).contains(&"epsilon") {
+        let epsilon = table.epsilon.unwrap_or(defaults.epsilon);
+        refuse_what_vanishes(checks, keys, epsilon);
+    }
     let mut not_negative =
         |key: &str, value, default| checks.number(NOT_NEGATIVE, &keys.path(key), value, default);
     let rule = Rule {
@@ -135,6 +140,16 @@ fn rule(checks: &mut Checks, keys: &Keys) -> Rule {
     };
     refuse_what_neon_ignores(checks, keys, &rule);
     rule
+}
+
+/// An epsilon that the precision rounds to 0 keeps nothing from being divided by 0.
+fn refuse_what_vanishes(checks: &mut Checks, keys: &Keys, epsilon: f64) {
+    let dtype = checks.dtype;
+    if epsilon > 0.0 && Numbers::new(dtype, [epsilon]).to_f64() == [0.0] {
+        let problem = format!("`epsilon` = {epsilon:e} is 0 in {dtype}");
+        let help = "give `epsilon = 1e-4`, or another `dtype`";
+        checks.refuse(&keys.path("epsilon"), problem, help);
+    }
 }
 
 fn refuse_what_neon_ignores(checks: &mut Checks, keys: &Keys, rule: &Rule) {

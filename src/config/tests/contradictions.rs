@@ -267,3 +267,15 @@ a.toml:3:21: the initializer "uniform" needs a `high`
   help: for example `{ name = "uniform", low = -0.05, high = 0.05 }`"#
     );
 }
+
+#[test]
+fn numbers_of_16_bits_in_a_file_for_neon() {
+    assert_eq!(
+        beside_least("dtype = \"f16\"\nsave_path = \"fine.prm\"\n"),
+        r#"a.toml:4:13: `save_path` is a file of neon's, which has no numbers of 16 bits
+    |
+  4 | save_path = "fine.prm"
+    |             ^^^^^^^^^^
+  help: save to .safetensors; `graft convert --dtype f32` makes a file for neon of it"#
+    );
+}

@@ -323,3 +323,16 @@ fn neons_integer_division_beyond_the_numbers() {
     );
     loaded(&format!("{LEAST}schedule = {{ {schedule} }}\n"));
 }
+
+#[test]
+fn an_epsilon_that_half_precision_rounds_to_nothing() {
+    let text = "dtype = \"f16\"\noptimizer.algorithm = \"adam\"\n";
+    let message = beside_least(text);
+    assert!(
+        message.contains("`epsilon` = 1e-8 is 0 in f16"),
+        "{message}"
+    );
+    assert!(message.contains("help: give `epsilon = 1e-4`"), "{message}");
+    loaded(&format!("{LEAST}{text}optimizer.epsilon = 1e-4\n"));
+    loaded(&format!("{LEAST}{}", text.replace("\"f16", "\"bf16")));
+}

@@ -31,6 +31,7 @@ dtype = "f32"
 seeds = [42]
 epochs = 10
 batch_size = 32
+save_optimizer_state = false
 
 [learning_rate_multiplier]
 default = 1.0
@@ -120,6 +121,7 @@ epochs = 3
 batch_size = 7
 source_model = "models/VGG \"D\".p"
 save_path = 'out\fine.prm'
+save_optimizer_state = true
 learning_rate_multiplier = { imported = 0.001, default = 0.9, "conv1_*" = 0, conv5_3 = 1e-7 }
 data = { root = "/somewhere", train = "train.h5", test = "test.h5", shuffle = false }
 preprocessing = { mean = "own", scale = 0.00392156862745098 }

@@ -1,9 +1,33 @@
 //! Hand-written programs for the machine, harmless and hostile; files of Python, against serde-pickle.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
+
+/// The opcodes of a program, and the globals that it names.
+pub fn opcodes_and_globals(bytes: &[u8]) -> Result<(BTreeSet<u8>, BTreeSet<String>)> {
+    let mut input = input::Input::new(bytes);
+    let (mut opcodes, mut globals) = (BTreeSet::new(), BTreeSet::new());
+    loop {
+        let opcode = input.byte()?;
+        opcodes.insert(opcode);
+        if input.literal(opcode)?.is_some() {
+            continue;
+        }
+        match opcode {
+            opcode::STOP => return Ok((opcodes, globals)),
+            opcode::PROTO | opcode::BINPUT | opcode::BINGET => drop(input.byte()?),
+            opcode::LONG_BINPUT | opcode::LONG_BINGET => drop(input.u32()?),
+            opcode::GLOBAL => {
+                let (module, name) = (input.line()?, input.line()?);
+                globals.insert(format!("{module} {name}"));
+            }
+            _ => {}
+        }
+    }
+}
 
 fn refusal(program: &[u8]) -> String {
     parse(program)
@@ -293,13 +317,18 @@ fn the_structure_of_real_files_is_what_serde_pickle_finds() -> Result<(), Box<dy
         "neon/source_vgg_tiny_fused.p",
         "neon/source_old_format.p",
     ] {
-        let bytes = std::fs::read(data.join(file))?;
-        let options = serde_pickle::DeOptions::new()
-            .keep_restore_state()
-            .replace_unresolved_globals();
-        let theirs = serde_pickle::value_from_slice(&bytes, options)?;
-        let ours = parse(&bytes)?;
-        assert_same(&ours, ours.root(), &theirs);
+        assert_decodes(&std::fs::read(data.join(file))?)?;
     }
+    Ok(())
+}
+
+/// Checks that serde-pickle finds the same structure as we do.
+pub fn assert_decodes(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let options = serde_pickle::DeOptions::new()
+        .keep_restore_state()
+        .replace_unresolved_globals();
+    let theirs = serde_pickle::value_from_slice(bytes, options)?;
+    let ours = parse(bytes)?;
+    assert_same(&ours, ours.root(), &theirs);
     Ok(())
 }

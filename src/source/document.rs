@@ -1,0 +1,174 @@
+//! A model file as a whole, which `convert` carries from one format to another: description and
+//! tensors, those of the optimizer included.
+//!
+//! Tensors have graft's names and layouts wherever the file says what they are: `conv1_1.weight`,
+//! (filters, channels, rows, columns); and `optimizer.conv1_1.weight.0` for what an optimizer
+//! remembers of it. All others keep the names and layouts of their file. This module knows
+//! safetensors; `neon` knows the other form.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::neon::Description;
+use super::pickle::value::Value;
+use super::safetensors::{self, Entry, EntryData, StoredData};
+use super::{Format, Kind, neon, unreadable};
+use crate::error::{At, Error, Result};
+use crate::files::hexadecimal;
+use crate::numbers::Numbers;
+
+/// All that a model file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    pub format: Format,
+    /// Of the file, in hexadecimal.
+    pub sha256: String,
+    /// Absent if the file says nothing of its layers but their tensors.
+    pub described: Option<Described>,
+    pub tensors: Vec<Tensor>,
+    /// What a safetensors file says besides.
+    pub metadata: BTreeMap<String, String>,
+    /// Parts of the file that have no place here: which, and why.
+    pub left_out: Vec<String>,
+}
+
+/// A model without its tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Described {
+    /// As neon writes it, with tensors' names in the place of arrays.
+    Neon(Value),
+    /// As graft does.
+    Graft(Description),
+}
+
+/// One tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Numbers,
+}
+
+/// Keys of a description in the metadata of a safetensors file, as JSON.
+pub const GRAFT_MODEL: &str = "graft.model";
+pub const NEON_MODEL: &str = "neon.model";
+
+/// What names of optimizer states begin with.
+const OPTIMIZER: &str = "optimizer.";
+
+/// Name of the `index`th state that an optimizer keeps of a tensor.
+pub fn state_name(layer: &str, role: &str, index: usize) -> String {
+    format!("{OPTIMIZER}{layer}.{role}.{index}")
+}
+
+/// Whether this is the name of an optimizer's state.
+pub fn is_state(name: &str) -> bool {
+    name.starts_with(OPTIMIZER)
+}
+
+impl Tensor {
+    /// The role in the name: `weight` of `conv1_1.weight` and of `optimizer.conv1_1.weight.0`.
+    pub fn role(&self) -> &str {
+        let owner = match is_state(&self.name) {
+            true => self
+                .name
+                .rsplit_once('.')
+                .map_or("", |(owner, _index)| owner),
+            false => &self.name,
+        };
+        owner.rsplit_once('.').map_or("", |(_layer, role)| role)
+    }
+
+    /// Whether it is an optimizer's state.
+    pub fn is_state(&self) -> bool {
+        is_state(&self.name)
+    }
+}
+
+impl Document {
+    /// Reads the file at `path`, whatever its format.
+    ///
+    /// # Errors
+    /// A file that is missing, of no known format, damaged, or a checkpoint.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let document = match Kind::of(&bytes) {
+            Kind::Safetensors => from_safetensors(&bytes),
+            Kind::Pickle => neon::document(&bytes),
+            Kind::Other(what) => Err(Error::new(format!("is {what}, not a model")))
+                .map_err(|e| e.help("models are neon's pickles (.p, .prm) and .safetensors")),
+        };
+        let mut document = document.at(path.display())?;
+        document.sha256 = hexadecimal(&Sha256::digest(&bytes));
+        Ok(document)
+    }
+
+    /// Writes the model to `path` as safetensors.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses.
+    pub fn write_safetensors(&self, path: &Path) -> Result<()> {
+        let mut metadata = self.metadata.clone();
+        let description = match &self.described {
+            Some(Described::Neon(value)) => Some((NEON_MODEL, serde_json::to_string(value))),
+            Some(Described::Graft(model)) => Some((GRAFT_MODEL, serde_json::to_string(model))),
+            None => None,
+        };
+        if let Some((key, json)) = description {
+            let json = json.map_err(|e| Error::new(e.to_string()).at(path.display()))?;
+            metadata.insert(key.to_string(), json);
+        }
+        let entries = self.tensors.iter().map(|tensor| Entry {
+            name: &tensor.name,
+            shape: &tensor.shape,
+            data: EntryData::Numbers(&tensor.values),
+        });
+        safetensors::write(path, entries, &metadata)
+    }
+}
+
+fn from_safetensors(bytes: &[u8]) -> Result<Document> {
+    let stock = safetensors::decode(bytes)?;
+    let mut metadata = stock.metadata;
+    let neon = description(&mut metadata, NEON_MODEL)?.map(Described::Neon);
+    let graft = description(&mut metadata, GRAFT_MODEL)?.map(Described::Graft);
+    let mut tensors = Vec::with_capacity(stock.tensors.len());
+    for stored in stock.tensors {
+        let StoredData::Numbers(values) = stored.data else {
+            let problem = format!("`{}` is a string of bytes", stored.name.escape_debug());
+            return Err(Error::new(problem)
+                .help("a checkpoint is no model: convert the model in the run's record"));
+        };
+        tensors.push(Tensor {
+            name: stored.name,
+            shape: stored.shape,
+            values,
+        });
+    }
+    Ok(Document {
+        format: Format::Safetensors,
+        sha256: String::new(),
+        described: neon.or(graft),
+        tensors,
+        metadata,
+        left_out: Vec::new(),
+    })
+}
+
+/// Takes the description under `key` out of the metadata.
+fn description<T: serde::de::DeserializeOwned>(
+    metadata: &mut BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<T>> {
+    let damaged = |error: serde_json::Error| {
+        Error::new(format!("its description of the layers is damaged: {error}"))
+            .at(key)
+            .help("graft of another version may have written it; `--like MODEL` describes the layers instead")
+    };
+    let json = metadata.remove(key);
+    json.map(|json| serde_json::from_str(&json).map_err(damaged))
+        .transpose()
+}

@@ -1,0 +1,184 @@
+//! Models that leave graft for neon, and come back.
+
+use crate::common::{Place, TINY};
+
+/// The facts of `graft inspect` or `graft convert`, as CSV lines `fact,value`.
+fn fact<'a>(csv: &'a str, name: &str) -> Vec<&'a str> {
+    let values = csv.lines().filter_map(|line| line.split_once(','));
+    values
+        .filter(|(fact, _)| *fact == name)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+/// Name, type, shape and bytes of every tensor, by name.
+fn tensors(place: &Place, name: &str) -> Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> {
+    let bytes = std::fs::read(place.path(name)).expect("a model");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let tensors = file.tensors().into_iter();
+    let mut tensors: Vec<_> = tensors
+        .map(|(name, view)| {
+            (
+                name,
+                view.dtype(),
+                view.shape().to_vec(),
+                view.data().to_vec(),
+            )
+        })
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
+#[test]
+fn a_run_saves_a_file_for_neon_that_holds_the_same_tensors() {
+    let place = Place::new();
+    place.write("e.toml", format!("save_path = \"out/model.prm\"\n{TINY}"));
+    place.succeed(&["run", "e.toml"]);
+    let inspected = place
+        .succeed(&["inspect", "out/model.prm", "--format", "csv"])
+        .out;
+    assert_eq!(fact(&inspected, "format"), ["neon pickle"]);
+    // VGG-11 with one head layer and the classifier: ten layers with a bias each.
+    assert_eq!(fact(&inspected, "tensors"), ["20"]);
+    assert_eq!(fact(&inspected, "epoch_index"), ["1"]);
+    assert!(
+        inspected.contains("\nconv1_1,Convolution,W,"),
+        "{inspected}"
+    );
+    assert!(
+        inspected.contains("\ncls_smile_bias,Bias,W,"),
+        "{inspected}"
+    );
+
+    let back = ["convert", "out/model.prm", "back.safetensors"];
+    place.succeed(&back);
+    assert!(tensors(&place, "back.safetensors") == tensors(&place, "results/e/model.safetensors"));
+
+    // The record's own model says as much about its layers as the file for neon does.
+    let model = "results/e/model.safetensors";
+    let converted = place
+        .succeed(&["convert", model, "again.prm", "--format", "csv"])
+        .out;
+    assert_eq!(fact(&converted, "tensors"), ["20"]);
+    assert_eq!(fact(&converted, "left out").len(), 2, "{converted}");
+    let read = |name: &str| std::fs::read(place.path(name)).expect("a model");
+    assert!(read("again.prm") == read("out/model.prm"));
+
+    // A copy that was lost is made again from the record.
+    std::fs::remove_file(place.path("out/model.prm")).expect("removed");
+    let again = place.succeed(&["run", "e.toml"]);
+    assert!(
+        again.err.contains("complete") || again.out.contains("complete"),
+        "{}",
+        again.out
+    );
+    assert!(read("again.prm") == read("out/model.prm"));
+}
+
+#[test]
+fn velocities_go_into_the_file_for_neon_when_asked_for() {
+    let place = Place::new();
+    let top = "save_path = \"model.prm\"\nsave_optimizer_state = true";
+    place.write("e.toml", format!("{top}\n{TINY}"));
+    place.succeed(&["run", "e.toml"]);
+    let back = [
+        "convert",
+        "model.prm",
+        "back.safetensors",
+        "--format",
+        "csv",
+    ];
+    let converted = place.succeed(&back).out;
+    assert_eq!(fact(&converted, "tensors"), ["20"]);
+    assert_eq!(fact(&converted, "optimizer states"), ["20"]);
+    assert!(tensors(&place, "back.safetensors") == tensors(&place, "results/e/model.safetensors"));
+    let velocities = tensors(&place, "back.safetensors");
+    let mut velocities = velocities
+        .iter()
+        .filter(|tensor| tensor.0.starts_with("optimizer."));
+    assert!(velocities.all(|(_, _, _, bytes)| bytes.iter().any(|&byte| byte != 0)));
+
+    // They belong to no layer, and can be left out.
+    let inspected = place
+        .succeed(&["inspect", "back.safetensors", "--format", "csv"])
+        .out;
+    assert_eq!(fact(&inspected, "tensors"), ["20"]);
+    let without = [
+        "convert",
+        "model.prm",
+        "without.prm",
+        "--drop_states",
+        "--format",
+        "csv",
+    ];
+    let converted = place.succeed(&without).out;
+    assert_eq!(fact(&converted, "optimizer states"), ["0"]);
+    assert_eq!(
+        fact(&converted, "left out"),
+        ["\"20 optimizer states, as asked\""]
+    );
+}
+
+#[test]
+fn a_file_that_is_there_is_not_overwritten_unasked() {
+    let place = Place::new();
+    place.copy_data("neon/source_vgg_tiny.p");
+    let arguments = ["convert", "neon/source_vgg_tiny.p", "model.safetensors"];
+    place.write("model.safetensors", "precious");
+    let refused = place.fail(&arguments);
+    assert!(
+        refused.err.contains("model.safetensors: is there already"),
+        "{}",
+        refused.err
+    );
+    assert!(refused.err.contains("--force"), "{}", refused.err);
+    assert_eq!(place.read("model.safetensors"), "precious");
+    let forced = place
+        .succeed(&[&arguments[..], &["--force", "--format", "csv"]].concat())
+        .out;
+    assert_eq!(fact(&forced, "… format"), ["neon pickle", "safetensors"]);
+    assert_eq!(fact(&forced, "… sha256").len(), 2);
+    assert_eq!(fact(&forced, "parameters"), ["\"22,600\""]);
+}
+
+#[test]
+fn a_model_that_neon_cannot_hold_is_refused_before_it_is_trained() {
+    let place = Place::new();
+    place.write("ending.toml", format!("save_path = \"model.onnx\"\n{TINY}"));
+    let refused = place.fail(&["run", "ending.toml"]);
+    let message = "save_path: model.onnx: the ending says no format";
+    assert!(refused.err.contains(message), "{}", refused.err);
+
+    // Windows of 3 do not fill 32 pixels: neon's mode that scales dropout in training would round up.
+    let layers = r#"
+save_path = "model.prm"
+epochs = 1
+data.builtin = "drawn_smiles"
+[[model.layers]]
+name = "pool"
+type = "max_pooling"
+kernel = 3
+stride = 2
+[[model.layers]]
+name = "drop"
+type = "dropout"
+rate = 0.5
+[[model.layers]]
+name = "fc"
+type = "linear"
+[[model.layers]]
+name = "softmax"
+type = "softmax"
+"#;
+    place.write("layer.toml", layers);
+    let refused = place.fail(&["run", "layer.toml"]);
+    let message = "save_path: layer `drop`: neon does this in its mode `caffe`";
+    assert!(refused.err.contains(message), "{}", refused.err);
+    assert!(!place.path("results/layer/record.json").exists());
+    place.write("layer.toml", layers.replace(".prm", ".safetensors"));
+    place.succeed(&["run", "layer.toml"]);
+    let refused = place.fail(&["convert", "model.safetensors", "model.prm"]);
+    let message = "model.safetensors: layer `drop`: neon does this in its mode `caffe`";
+    assert!(refused.err.contains(message), "{}", refused.err);
+}
