@@ -18,7 +18,7 @@ use crate::source::pickle::{self, Node, NodeId, Pickle};
 /// Reads the pickle in `bytes`.
 ///
 /// # Errors
-/// As [`super::read`]; two layers of one name, parameters that are no dictionary of arrays.
+/// A pickle that is malformed, refused or not a model of neon's; two layers of one name, parameters that are no dictionary of arrays.
 pub fn document(bytes: &[u8]) -> Result<Document> {
     let pickle = pickle::parse(bytes)?;
     let root = pickle.root();
