@@ -321,7 +321,8 @@ pub struct Loss {
 pub enum Gradient {
     /// The cost itself.
     Exact,
-    /// confidence - target, whatever the cost: the gradient of the cross-entropy. neon's shortcut.
+    /// That of the cost by the confidences, as if there were no softmax before them: neon's, whose
+    /// softmax passes errors on unchanged. Right for the cross-entropy alone.
     Shortcut,
 }
 
@@ -330,8 +331,14 @@ pub enum Gradient {
 pub enum LossName {
     /// -log of the confidence of the correct class.
     CrossEntropy,
+    /// The same in bits, and so 1 / ln 2 times as large: neon's `CrossEntropyMulti(usebits=True)`.
+    CrossEntropyBits,
     /// neon's: summed over all outputs, each against 0 or 1.
     BinaryCrossEntropy,
+    /// Half the squared distance of the confidences from 0 or 1, as a mean over the classes.
+    MeanSquared,
+    /// The same, summed over the classes.
+    SumSquared,
 }
 
 /// What is expected of the source model.

@@ -5,26 +5,39 @@ use std::collections::BTreeMap;
 
 use super::setup::Outline;
 use crate::config::experiment::{Algorithm, Experiment, LossName, Rule};
-use crate::source::neon::{Description, Optimizer, Value};
+use crate::source::neon::{Description, Instance, Value};
 
 /// The description of the model that a run of `experiment` with `seed` leaves.
 pub fn describe(experiment: &Experiment, outline: &Outline, seed: u64) -> Description {
-    let cost = match experiment.loss.name {
-        LossName::CrossEntropy => "CrossEntropyMulti",
-        LossName::BinaryCrossEntropy => "CrossEntropyBinary",
-    };
     Description {
         network: outline.spec.clone(),
         optimizers: optimizers(experiment, outline),
-        cost: cost.to_string(),
+        cost: cost(experiment.loss.name),
         epochs: experiment.epochs,
         seed,
     }
 }
 
+fn cost(name: LossName) -> Instance {
+    let class = match name {
+        LossName::CrossEntropy | LossName::CrossEntropyBits => "CrossEntropyMulti",
+        LossName::BinaryCrossEntropy => "CrossEntropyBinary",
+        LossName::MeanSquared => "MeanSquared",
+        LossName::SumSquared => "SumSquared",
+    };
+    let bits = (name == LossName::CrossEntropyBits).then_some(Value::Bool(true));
+    Instance {
+        class: class.to_string(),
+        config: bits
+            .map(|bits| ("usebits".to_string(), bits))
+            .into_iter()
+            .collect(),
+    }
+}
+
 /// One by default, and one for each layer with parameters that learns by another rule or at another
 /// rate; without those that neon does not have. What schedules say is left out.
-fn optimizers(experiment: &Experiment, outline: &Outline) -> BTreeMap<String, Optimizer> {
+fn optimizers(experiment: &Experiment, outline: &Outline) -> BTreeMap<String, Instance> {
     let settings = &experiment.optimizer;
     let layers = outline.rates.iter().zip(&outline.spec.layers);
     let with_parameters = layers.filter(|(_, spec)| !spec.parameters.is_empty());
@@ -42,7 +55,7 @@ fn optimizers(experiment: &Experiment, outline: &Outline) -> BTreeMap<String, Op
 }
 
 /// The optimizer of neon's that follows `rule`, at `multiplier` times its rate.
-fn optimizer(rule: &Rule, multiplier: f64) -> Option<Optimizer> {
+fn optimizer(rule: &Rule, multiplier: f64) -> Option<Instance> {
     let (class, own) = class_and_arguments(rule)?;
     let mut config: BTreeMap<String, Value> = own
         .into_iter()
@@ -64,7 +77,7 @@ fn optimizer(rule: &Rule, multiplier: f64) -> Option<Optimizer> {
     if let Algorithm::Momentum { nesterov: true, .. } = rule.algorithm {
         config.insert("nesterov".to_string(), Value::Bool(true));
     }
-    Some(Optimizer {
+    Some(Instance {
         class: class.to_string(),
         config,
     })

@@ -2,7 +2,7 @@
 //!
 //! neon wrote two layouts. Since 1.2: `model.config.layers`, a list of layers
 //! `{type, config: {name, …}, params: {W, …}}` in which containers nest. Before: the obsolete
-//! `layer_params_states`, a list of `{params: {W, name}}`. Optimizer states (`states`) are ignored:
+//! `layer_params_states`, a list of `{params: {W, name}}`. Instance states (`states`) are ignored:
 //! neon took them over with the weights, whereupon layers that were meant to be frozen drifted.
 //! This module knows nothing of the target model. [`document()`] takes over a whole file, [`write()`]
 //! writes one, [`describe()`] makes one of a network of graft's.
@@ -14,7 +14,7 @@ pub mod layouts;
 mod write;
 
 pub use super::pickle::value::Value;
-pub use describe::{Description, Optimizer, describe, renames};
+pub use describe::{Description, Instance, describe, renames};
 pub use document::document;
 pub use write::write;
 

@@ -1,38 +1,66 @@
 //! Costs: what training descends on the device, and what is reported, in f64 on the host.
 
-use burn::tensor::activation::log_softmax;
+use std::f64::consts::LN_2;
+
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor};
 
 use crate::config::experiment::{Gradient, Loss, LossName};
 
 /// The cost whose gradient training follows, as a mean over the batch.
 ///
-/// `logits` (batch, classes), `labels` (batch). With [`Gradient::Shortcut`] it is the cross-entropy,
-/// whatever the loss: neon's binary cross-entropy behind a softmax has the gradient `y - t`, which
-/// is that of the multiclass cross-entropy (neon 2.6, `CrossEntropyBinary.bprop`).
+/// `logits` (batch, classes), `labels` (batch).
 pub fn descended(loss: &Loss, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     let [batch, classes] = logits.dims();
     let labels = labels.reshape([batch, 1]);
-    match (loss.name, loss.gradient) {
-        (LossName::CrossEntropy, _) | (_, Gradient::Shortcut) => {
-            log_softmax(logits, 1).gather(1, labels).mean().neg()
-        }
-        (LossName::BinaryCrossEntropy, Gradient::Exact) => {
-            let log = log_softmax(logits, 1);
-            // log(1 - y) = log(sum of the others' e^z) - log(sum of all e^z): stable where y is
-            // nearly 1. (batch, classes) each.
-            let others = (0..classes).map(|class| {
-                let mask = log
-                    .zeros_like()
-                    .slice_fill([0..batch, class..class + 1], -1e30);
-                log_sum(log.clone() + mask)
-            });
-            let others = Tensor::cat(others.collect(), 1);
-            let hit = log.gather(1, labels.clone());
-            let misses = others.clone().sum_dim(1) - others.gather(1, labels);
-            (hit + misses).mean().neg()
-        }
+    // (batch, 1) each
+    let costs = match (loss.gradient, loss.name) {
+        // With a softmax whose backward pass is left out, every cost descends a multiple of y - t,
+        // and that is the gradient of the cross-entropy (neon 2.6, `Softmax.bprop`).
+        (Gradient::Shortcut, name) => cross_entropy(logits, labels) * shortcut(name, classes),
+        (Gradient::Exact, LossName::CrossEntropy) => cross_entropy(logits, labels),
+        (Gradient::Exact, LossName::CrossEntropyBits) => cross_entropy(logits, labels) / LN_2,
+        (Gradient::Exact, LossName::BinaryCrossEntropy) => binary_cross_entropy(logits, labels),
+        (Gradient::Exact, LossName::MeanSquared) => squared(logits, labels) / classes as f64,
+        (Gradient::Exact, LossName::SumSquared) => squared(logits, labels),
+    };
+    costs.mean()
+}
+
+/// What the derivative of a cost by the confidences is, in multiples of confidence - target.
+fn shortcut(name: LossName, classes: usize) -> f64 {
+    match name {
+        LossName::CrossEntropy | LossName::BinaryCrossEntropy | LossName::SumSquared => 1.0,
+        LossName::CrossEntropyBits => 1.0 / LN_2,
+        LossName::MeanSquared => 1.0 / classes as f64,
     }
+}
+
+fn cross_entropy(logits: Tensor<2>, labels: Tensor<2, Int>) -> Tensor<2> {
+    log_softmax(logits, 1).gather(1, labels).neg()
+}
+
+fn binary_cross_entropy(logits: Tensor<2>, labels: Tensor<2, Int>) -> Tensor<2> {
+    let [batch, classes] = logits.dims();
+    let log = log_softmax(logits, 1);
+    // log(1 - y) as the logarithm of what the other classes have: stable where y is nearly 1.
+    let others = (0..classes).map(|class| {
+        let mask = log.zeros_like();
+        let mask = mask.slice_fill([0..batch, class..class + 1], -1e30);
+        log_sum(log.clone() + mask)
+    });
+    let others = Tensor::cat(others.collect(), 1);
+    let hit = log.gather(1, labels.clone());
+    let misses = others.clone().sum_dim(1) - others.gather(1, labels);
+    (hit + misses).neg()
+}
+
+/// Σ (y - t)² / 2 = (Σ y² - 2 y_label + 1) / 2.
+fn squared(logits: Tensor<2>, labels: Tensor<2, Int>) -> Tensor<2> {
+    let confidences = softmax(logits, 1);
+    let hit = confidences.clone().gather(1, labels);
+    let squares = confidences.powi_scalar(2).sum_dim(1);
+    (squares - hit * 2.0 + 1.0) / 2.0
 }
 
 /// log of the sum of e^x over the classes: (batch, classes) to (batch, 1).
@@ -55,29 +83,32 @@ pub fn confidences(logits: &[f64], classes: usize) -> Vec<f64> {
 
 /// The cost as reported, summed over the samples; divide by their number for the mean.
 ///
-/// `confidences` (samples, classes) in C order. Confidences are floored at e⁻⁵⁰, as in neon, so that
-/// a cost stays finite. The binary cross-entropy sums over all classes: with two classes it is
-/// twice the multiclass value.
+/// `confidences` (samples, classes) in C order.
 pub fn reported(name: LossName, confidences: &[f64], labels: &[u32]) -> f64 {
     let Some(classes) = confidences.len().checked_div(labels.len()) else {
         return 0.0;
     };
-    let log = |y: f64| y.max((-50f64).exp()).ln();
     let samples = confidences.chunks_exact(classes).zip(labels);
-    let cost = |(row, &label): (&[f64], &u32)| match name {
-        LossName::CrossEntropy => -log(row[label as usize]),
-        LossName::BinaryCrossEntropy => (0u32..)
-            .zip(row)
-            .map(|(class, &y)| {
-                if class == label {
-                    -log(y)
-                } else {
-                    -log(1.0 - y)
-                }
-            })
-            .sum(),
+    let cost = |(row, &label): (&[f64], &u32)| {
+        let targets = (0..).map(|class| if class == label { 1.0 } else { 0.0 });
+        of_sample(name, row, targets)
     };
     samples.map(cost).sum()
+}
+
+/// The cost of one sample. Logarithms are cut off at e⁻⁵⁰, as in neon, so that a cost stays finite.
+/// The binary cross-entropy sums over all classes: with two classes it is twice the multiclass value.
+fn of_sample(name: LossName, confidences: &[f64], targets: impl Iterator<Item = f64>) -> f64 {
+    let log = |y: f64| y.max((-50f64).exp()).ln();
+    let squared = |y: f64, t: f64| (y - t).powi(2) / 2.0;
+    let cost = |(&y, t): (&f64, f64)| match name {
+        LossName::CrossEntropy => -t * log(y),
+        LossName::CrossEntropyBits => -t * log(y) / LN_2,
+        LossName::BinaryCrossEntropy => -t * log(y) - (1.0 - t) * log(1.0 - y),
+        LossName::MeanSquared => squared(y, t) / confidences.len() as f64,
+        LossName::SumSquared => squared(y, t),
+    };
+    confidences.iter().zip(targets).map(cost).sum()
 }
 
 #[cfg(test)]
@@ -115,6 +146,9 @@ mod tests {
             (LossName::CrossEntropy, [0.3, -1.2, 2.0]),
             (LossName::BinaryCrossEntropy, [0.3, -1.2, 2.0]),
             (LossName::BinaryCrossEntropy, [4.0, -1.0, -2.0]),
+            (LossName::CrossEntropyBits, [0.3, -1.2, 2.0]),
+            (LossName::MeanSquared, [0.3, -1.2, 2.0]),
+            (LossName::SumSquared, [0.3, -1.2, 2.0]),
         ] {
             let gradient = Gradient::Exact;
             let loss = Loss { name, gradient };
@@ -166,6 +200,9 @@ mod tests {
             ("cem_softmax3", LossName::CrossEntropy),
             ("ceb_softmax2", LossName::BinaryCrossEntropy),
             ("ceb_softmax3", LossName::BinaryCrossEntropy),
+            ("cem_softmax3_bits", LossName::CrossEntropyBits),
+            ("meansq", LossName::MeanSquared),
+            ("sumsq", LossName::SumSquared),
         ] {
             for (precision, tolerance) in [("f32", 1e-6), ("f64", 1e-12)] {
                 let figure = |what: &str| figures.get(&format!("{precision}/{case}/{what}"));
@@ -184,6 +221,37 @@ mod tests {
                 }
                 let costs = deviation(&costs, &figure("cost_per_sample").transposed());
                 assert!(costs <= tolerance, "{precision} {case}: cost {costs}");
+                let gradients = deviation(&gradients, &figure("dlogits").transposed());
+                assert!(gradients <= tolerance, "{precision} {case}: {gradients}");
+            }
+        }
+    }
+
+    /// neon's costs of independent outputs, behind a logistic layer, against any targets. Without its
+    /// shortcut it still gives y - t, and multiplies by the derivative of the logistic function: a
+    /// gradient of nothing that it reports.
+    #[test]
+    fn the_binary_cost_of_independent_outputs_is_neons() {
+        let figures = Figures::read("ops.safetensors");
+        for (case, shortcut) in [
+            ("ceb_logistic_shortcut", true),
+            ("ceb_logistic_noshortcut", false),
+        ] {
+            for (precision, tolerance) in [("f32", 1e-6), ("f64", 1e-12)] {
+                let figure = |what: &str| figures.get(&format!("{precision}/{case}/{what}"));
+                let outputs = figure("y").transposed().to_f64();
+                let targets = figure("t").transposed().to_f64();
+                let samples = outputs.chunks(2).zip(targets.chunks(2));
+                let costs = samples.map(|(y, t)| {
+                    let name = LossName::BinaryCrossEntropy;
+                    of_sample(name, y, t.iter().copied())
+                });
+                let costs: Vec<f64> = costs.collect();
+                let costs = deviation(&costs, &figure("cost_per_sample").transposed());
+                assert!(costs <= tolerance, "{precision} {case}: cost {costs}");
+                let slope = |y: f64| if shortcut { 1.0 } else { y * (1.0 - y) };
+                let gradients = outputs.iter().zip(&targets);
+                let gradients: Vec<f64> = gradients.map(|(y, t)| (y - t) * slope(*y)).collect();
                 let gradients = deviation(&gradients, &figure("dlogits").transposed());
                 assert!(gradients <= tolerance, "{precision} {case}: {gradients}");
             }

@@ -19,17 +19,17 @@ use crate::source::pickle::value::Value;
 pub struct Description {
     pub network: NetworkSpec,
     /// By layer name, or `default`; without `default`: not said.
-    pub optimizers: BTreeMap<String, Optimizer>,
-    /// Class of the cost in neon, e.g. `CrossEntropyMulti`.
-    pub cost: String,
+    pub optimizers: BTreeMap<String, Instance>,
+    /// E.g. `CrossEntropyMulti`.
+    pub cost: Instance,
     /// Epochs of training that are over.
     pub epochs: usize,
     pub seed: u64,
 }
 
-/// An optimizer as neon knows it.
+/// An optimizer or a cost as neon knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Optimizer {
+pub struct Instance {
     /// E.g. `GradientDescentMomentum`.
     pub class: String,
     /// The arguments that make it, e.g. `learning_rate`.
@@ -280,8 +280,12 @@ fn states(spec: &LayerSpec, has: &impl Fn(&str) -> bool) -> Option<Value> {
     }
 }
 
-fn cost(class: &str) -> Value {
-    let function = object(&format!("neon.transforms.cost.{class}"), vec![]);
+fn cost(cost: &Instance) -> Value {
+    let config = cost.config.iter().map(|(k, v)| (k.as_str(), v.clone()));
+    let function = object(
+        &format!("neon.transforms.cost.{}", cost.class),
+        config.collect(),
+    );
     let name = ("name", Value::text("GeneralizedCost_0"));
     object(
         "neon.layers.layer.GeneralizedCost",
@@ -289,8 +293,8 @@ fn cost(class: &str) -> Value {
     )
 }
 
-fn optimizer(optimizers: &BTreeMap<String, Optimizer>) -> Option<Value> {
-    let one = |optimizer: &Optimizer| {
+fn optimizer(optimizers: &BTreeMap<String, Instance>) -> Option<Value> {
+    let one = |optimizer: &Instance| {
         let config = optimizer.config.iter();
         let mut config: Vec<_> = config.map(|(k, v)| (k.as_str(), v.clone())).collect();
         config.push(("name", Value::Text(format!("{}_0", optimizer.class))));

@@ -8,7 +8,10 @@ fn model(network: NetworkSpec) -> Description {
     Description {
         network,
         optimizers: BTreeMap::new(),
-        cost: "CrossEntropyMulti".into(),
+        cost: Instance {
+            class: "CrossEntropyMulti".into(),
+            config: BTreeMap::new(),
+        },
         epochs: 3,
         seed: 42,
     }
@@ -179,7 +182,7 @@ fn settings_that_are_not_neons_defaults_are_written() -> Result<()> {
 
 #[test]
 fn several_rates_make_a_multi_optimizer() -> Result<()> {
-    let one = |rate| Optimizer {
+    let one = |rate| Instance {
         class: "GradientDescentMomentum".into(),
         config: [("learning_rate".to_string(), Value::Float(rate))].into(),
     };
