@@ -1,5 +1,5 @@
 //! From the paths on a command line to the experiments a command works on: the files themselves,
-//! and the experiments beside them that make a source model which is not there yet.
+//! and the experiments beside them that make a model which is not there yet.
 
 use std::path::{Path, PathBuf};
 
@@ -7,26 +7,27 @@ use crate::config::experiment::Experiment;
 use crate::config::{self, Loaded, Overrides};
 use crate::plan;
 
-/// Loads the experiments of `paths`. Where an experiment's source model does not exist and is not
-/// made by another of them, an experiment in the same directory that makes it is added.
+/// Loads the experiments of `paths`. Where a model that an experiment starts from does not exist and
+/// is not made by another of them, an experiment in the same directory that makes it is added.
 pub fn gather(paths: &[PathBuf], overrides: &Overrides, results: &Path) -> Loaded {
     let mut loaded = config::load_all(paths, overrides);
     let mut beside: Option<Vec<Experiment>> = None;
     let mut next = 0;
     while let Some(experiment) = loaded.experiments.get(next) {
         next += 1;
-        let Some(model) = experiment.source_model.clone() else {
-            continue;
-        };
-        let made = |experiment: &Experiment| plan::leaves(experiment, results, &model);
-        if model.exists() || loaded.experiments.iter().any(made) {
-            continue;
+        let models: Vec<PathBuf> = experiment.models_read().map(Path::to_path_buf).collect();
+        for model in models {
+            let made = |experiment: &Experiment| plan::leaves(experiment, results, &model);
+            if model.exists() || loaded.experiments.iter().any(made) {
+                continue;
+            }
+            let beside = beside.get_or_insert_with(|| {
+                config::load_all(&directories(paths), overrides).experiments
+            });
+            loaded
+                .experiments
+                .extend(beside.iter().find(|e| made(e)).cloned());
         }
-        let beside = beside
-            .get_or_insert_with(|| config::load_all(&directories(paths), overrides).experiments);
-        loaded
-            .experiments
-            .extend(beside.iter().find(|e| made(e)).cloned());
     }
     loaded
 }

@@ -101,6 +101,11 @@ impl Numbers {
         }
     }
 
+    /// Whether no value is infinite or not a number.
+    pub fn is_finite(&self) -> bool {
+        each!(self, values => values.iter().all(|value| value.is_finite()))
+    }
+
     /// The same values, rounded where `dtype` is narrower.
     pub fn to(self, dtype: Dtype) -> Self {
         match self.dtype() == dtype {

@@ -1,5 +1,5 @@
-//! From experiments to ordered runs: a run whose `source_model` is what another run leaves comes
-//! after it. Pure: it opens no file and does not know whether one exists.
+//! From experiments to ordered runs: a run that starts from a model that another run leaves, as its
+//! source model or its initial weights, comes after it. Pure: it opens no file and does not know whether one exists.
 
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -15,8 +15,9 @@ pub struct Run {
     pub seed: u64,
     /// Directory of its record.
     pub dir: PathBuf,
-    /// The run, by its place in the plan, that leaves this run's source model.
-    pub after: Option<usize>,
+    /// The models that this run starts from and other runs leave: the file, and that run by its
+    /// place in the plan.
+    pub after: Vec<(PathBuf, usize)>,
 }
 
 impl Run {
@@ -28,6 +29,12 @@ impl Run {
         }
     }
 
+    /// The run, by its place in the plan, that leaves the file `model`, from which this one starts.
+    pub fn maker(&self, model: &Path) -> Option<usize> {
+        let found = self.after.iter().find(|(path, _)| path == model);
+        found.map(|&(_, maker)| maker)
+    }
+
     /// The files in which the run leaves its model.
     fn models(&self) -> impl Iterator<Item = PathBuf> {
         let kept = self.dir.join(record::MODEL);
@@ -35,7 +42,7 @@ impl Run {
     }
 }
 
-/// All runs of `experiments`, their records below `results`, each after the run it imports from;
+/// All runs of `experiments`, their records below `results`, each after those whose models it starts from;
 /// otherwise in the given order.
 ///
 /// # Errors
@@ -59,47 +66,51 @@ pub fn order(experiments: Vec<Experiment>, results: &Path) -> Result<Vec<Run>> {
             models.push((model, index));
         }
     }
-    let maker = |run: &Run| {
-        let source = plain(run.experiment.source_model.as_deref()?);
-        models
-            .iter()
-            .find(|(path, _)| *path == source)
-            .map(|&(_, index)| index)
-    };
-    let makers: Vec<Option<usize>> = runs.iter().map(maker).collect();
-    for run in runs
-        .iter()
-        .zip(&makers)
-        .filter(|(_, maker)| maker.is_none())
-        .map(|(run, _)| run)
-    {
-        check_for_seeds(run, &runs, results)?;
+    let mut makers: Vec<Vec<(PathBuf, usize)>> = Vec::with_capacity(runs.len());
+    for run in &runs {
+        let mut made = Vec::new();
+        for model in run.experiment.models_read() {
+            match models.iter().find(|(path, _)| *path == plain(model)) {
+                Some(&(_, maker)) => made.push((model.to_path_buf(), maker)),
+                None => check_for_seeds(run, model, &runs, results)?,
+            }
+        }
+        makers.push(made);
     }
-    let order = sorted(&makers).map_err(|index| {
-        Error::new("its source model comes, in a circle, from itself").at(runs[index].name())
+    let waits_for: Vec<Vec<usize>> = makers
+        .iter()
+        .map(|made| made.iter().map(|&(_, maker)| maker).collect())
+        .collect();
+    let order = sorted(&waits_for).map_err(|index| {
+        Error::new("the model that it starts from comes, in a circle, from itself")
+            .at(runs[index].name())
     })?;
-    let place_of = |old: usize| order.iter().position(|&index| index == old);
+    // Where each run has gone.
+    let mut places = vec![0; order.len()];
+    for (place, &index) in order.iter().enumerate() {
+        places[index] = place;
+    }
+    let placed = |(model, maker): &(PathBuf, usize)| (model.clone(), places[*maker]);
     Ok(order
         .iter()
         .map(|&index| Run {
-            after: makers[index].and_then(place_of),
+            after: makers[index].iter().map(placed).collect(),
             ..runs[index].clone()
         })
         .collect())
 }
 
-/// A source model that an experiment would leave if it had a single seed is a mistake.
-fn check_for_seeds(run: &Run, runs: &[Run], results: &Path) -> Result<()> {
-    let Some(source) = run.experiment.source_model.as_deref().map(plain) else {
-        return Ok(());
-    };
+/// A model that an experiment would leave if it had a single seed is a mistake.
+fn check_for_seeds(run: &Run, model: &Path, runs: &[Run], results: &Path) -> Result<()> {
+    let model = plain(model);
     let would_leave = |maker: &&Run| {
         let single = results::record_dir(results, &maker.experiment.name, maker.seed, false);
-        plain(&single.join(record::MODEL)) == source
+        plain(&single.join(record::MODEL)) == model
     };
     match runs.iter().find(would_leave) {
         Some(maker) => Err(Error::new(format!(
-            "its source model is that of {}, which has several seeds",
+            "{} is the model of {}, which has several seeds",
+            model.display(),
             maker.experiment.name
         ))
         .at(run.name())
@@ -126,28 +137,31 @@ fn runs_of(experiment: Experiment, results: &Path) -> Vec<Run> {
         experiment: experiment.clone(),
         seed,
         dir: results::record_dir(results, &experiment.name, seed, several),
-        after: None,
+        after: Vec::new(),
     };
     experiment.seeds.iter().map(run).collect()
 }
 
-/// Indices such that each comes after the one it waits for; or one that waits in a circle.
-fn sorted(waits_for: &[Option<usize>]) -> Result<Vec<usize>, usize> {
+/// Indices such that each comes after all that it waits for; or one that waits in a circle.
+fn sorted(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
     let mut order = Vec::with_capacity(waits_for.len());
     let mut placed = vec![false; waits_for.len()];
     for start in 0..waits_for.len() {
-        let mut chain = Vec::new();
-        let mut next = Some(start);
-        while let Some(index) = next.filter(|&index| !placed[index]) {
-            if chain.contains(&index) {
-                return Err(index);
+        // The next is the last; each waits for those behind it.
+        let mut chain = vec![start];
+        while let Some(&index) = chain.last() {
+            let open = waits_for[index].iter().find(|&&other| !placed[other]);
+            match open {
+                _ if placed[index] => {
+                    chain.pop();
+                }
+                Some(other) if chain.contains(other) => return Err(*other),
+                Some(&other) => chain.push(other),
+                None => {
+                    placed[index] = true;
+                    order.push(index);
+                }
             }
-            chain.push(index);
-            next = waits_for[index];
-        }
-        for index in chain.into_iter().rev() {
-            placed[index] = true;
-            order.push(index);
         }
     }
     Ok(order)
@@ -167,15 +181,16 @@ mod tests {
     #[test]
     fn a_run_comes_after_the_one_it_waits_for_and_otherwise_in_the_given_order() {
         assert_eq!(
-            sorted(&[Some(2), None, None, Some(0)]),
+            sorted(&[vec![2], vec![], vec![], vec![0]]),
             Ok(vec![2, 0, 1, 3])
         );
-        assert_eq!(sorted(&[None, None]), Ok(vec![0, 1]));
+        assert_eq!(sorted(&[vec![2, 1], vec![2], vec![]]), Ok(vec![2, 1, 0]));
+        assert_eq!(sorted(&[vec![], vec![]]), Ok(vec![0, 1]));
     }
 
     #[test]
     fn runs_that_wait_for_one_another_are_an_error() {
-        assert!(sorted(&[Some(1), Some(0)]).is_err());
-        assert!(sorted(&[Some(0)]).is_err());
+        assert!(sorted(&[vec![1], vec![0]]).is_err());
+        assert!(sorted(&[vec![0]]).is_err());
     }
 }

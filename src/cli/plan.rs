@@ -91,33 +91,46 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     })
 }
 
-/// The outline of a run whose source model is there, or comes from a run whose spec is in `specs`.
+/// The outline of a run; the models that it starts from are there, or come from runs whose specs are
+/// in `specs`.
 fn outline(run: &Run, specs: &[Option<NetworkSpec>]) -> Result<Outline> {
     let experiment = run.experiment.as_ref();
     let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
-    let source = match (&experiment.source_model, run.after) {
-        (None, _) => None,
-        (Some(path), Some(maker)) => {
-            let spec = specs.get(maker).and_then(Option::as_ref).ok_or_else(|| {
-                Error::new(format!(
-                    "{} is not made: see the error above",
-                    path.display()
-                ))
-            })?;
-            Some(SourceModel::outline_of(path, spec))
-        }
-        (Some(path), None) => Some(source::read(path)?),
+    let made = |path: &Path, maker: usize| {
+        let spec = specs.get(maker).and_then(Option::as_ref);
+        let spec = spec.ok_or_else(|| {
+            Error::new(format!(
+                "{} is not made: see the error above",
+                path.display()
+            ))
+        })?;
+        Ok(SourceModel::outline_of(path, spec))
     };
-    setup::outline(experiment, shape, classes, source.as_ref())
+    let source = experiment.source_model.as_ref();
+    let source = source.map(|path| match run.maker(path) {
+        Some(maker) => made(path, maker),
+        None => source::read(path),
+    });
+    let initial = experiment.model.initial_weights.as_ref();
+    let initial = initial.map(|path| match run.maker(path) {
+        Some(maker) => made(path, maker),
+        None => initial::read(path),
+    });
+    let (source, initial) = (source.transpose()?, initial.transpose()?);
+    setup::outline(
+        experiment,
+        shape,
+        classes,
+        source.as_ref(),
+        initial.as_ref(),
+    )
 }
 
 /// What `graft run` would do about `run`, in words; `pending` says which runs before it would run.
 fn status(run: &Run, pending: &[bool]) -> &'static str {
-    if run
-        .after
-        .is_some_and(|maker| pending.get(maker) == Some(&true))
-    {
-        return "would run, after its source model is trained";
+    let is_pending = |(_, maker): &(_, usize)| pending.get(*maker) == Some(&true);
+    if run.after.iter().any(is_pending) {
+        return "would run, after the model that it starts from is trained";
     }
     match runner::status(run) {
         Ok(Some(Status::Complete)) => "complete, would be skipped",
@@ -134,12 +147,13 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
         "{} ({} epochs, batch {}, backend {})\n",
         experiment.name, experiment.epochs, experiment.batch_size, experiment.backend
     );
-    if let Some(maker) = run.after {
+    for (model, maker) in &run.after {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "   after {}, which makes its source model",
-            runs[maker].name()
+            "   after {}, which makes {}",
+            runs[*maker].name(),
+            model.display()
         );
     }
     if let Some(file) = &outline.initial {

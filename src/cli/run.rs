@@ -56,10 +56,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let runs = plan::order(loaded.experiments, results)?;
     let mut ended: Vec<bool> = Vec::with_capacity(runs.len());
     for run in &runs {
-        let outcome = match run.after.filter(|&source| !ended[source]) {
-            Some(source) => Err(Error::new(format!(
-                "not run, since {} failed, which makes its source model",
-                runs[source].name()
+        let outcome = match run.after.iter().find(|(_, maker)| !ended[*maker]) {
+            Some((model, maker)) => Err(Error::new(format!(
+                "not run, since {} failed, which makes {}",
+                runs[*maker].name(),
+                model.display()
             ))
             .at(run.name())),
             None => {

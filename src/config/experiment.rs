@@ -7,7 +7,7 @@ mod optimizer;
 mod schedule;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml_edit::{Item, Table};
@@ -61,6 +61,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The model files that a run starts from: its source model and its initial weights.
+    pub fn models_read(&self) -> impl Iterator<Item = &Path> {
+        let models = [&self.source_model, &self.model.initial_weights];
+        models.into_iter().filter_map(|path| path.as_deref())
+    }
+
     /// The experiment as TOML with every default written out. [`super::load_with`] reads it back
     /// to an equal `Experiment`.
     ///

@@ -181,7 +181,16 @@ fn values(
             ))
             .at(format!("layer `{}`", layer.name)));
         }
-        values.push(value.to(dtype));
+        let rounded = value.to(dtype);
+        if !rounded.is_finite() {
+            let role = parameter.role.name();
+            return Err(
+                Error::new(format!("a value of {role} is not finite in {dtype}"))
+                    .at(format!("layer `{}`", layer.name))
+                    .help("choose a `dtype` with a larger range: bf16, f32 or f64"),
+            );
+        }
+        values.push(rounded);
     }
     Ok(values)
 }

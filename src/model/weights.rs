@@ -83,8 +83,15 @@ impl InitialWeights {
     /// Passes over the next tensor, whose values come from elsewhere. neon draws them all the same,
     /// before it loads others over them.
     pub fn skip(&mut self, layer: &str, parameter: &ParameterSpec) {
-        if matches!(self.0, Generators::Neon { .. }) {
-            self.next(layer, parameter);
+        match (&mut self.0, Law::of(parameter)) {
+            (Generators::ByName { .. }, _) | (_, Law::Fixed(_)) => {}
+            // The numbers alone: what is made of them takes long.
+            (Generators::Neon { global, .. }, Law::Random(Distribution::Orthonormal { .. })) => {
+                for _ in 0..parameter.count() {
+                    global.normal();
+                }
+            }
+            (Generators::Neon { .. }, Law::Random(_)) => drop(self.next(layer, parameter)),
         }
     }
 }

@@ -34,34 +34,26 @@ pub struct BatchLog {
 }
 
 impl BatchLog {
-    /// Opens the file at `path` for a training of which `epochs` are done, and `batches` of the next.
-    /// Later rows, and one that was cut short, are removed.
+    /// Opens the file at `path` for a training whose last batch so far is `done`, as (epoch, batch),
+    /// both counted from 1. Later rows, and one that was cut short, are removed.
     ///
     /// # Errors
     /// Rows of what is done are missing; whatever the file system refuses.
-    pub fn open(path: &Path, epochs: usize, batches: usize) -> Result<Self> {
-        let done = |row: &BatchRow| {
-            row.epoch <= epochs || (row.epoch == epochs + 1 && row.batch <= batches)
-        };
+    pub fn open(path: &Path, done: Option<(usize, usize)>) -> Result<Self> {
+        let is_done = |row: &BatchRow| Some((row.epoch, row.batch)) <= done;
         let mut kept = csv::Writer::from_writer(Vec::new());
-        let mut last = (0, 0);
-        for row in rows_until_damage(path)?.iter().filter(|row| done(row)) {
+        let mut last = None;
+        for row in rows_until_damage(path)?.iter().filter(|row| is_done(row)) {
             kept.serialize(row).map_err(from_csv).at(path.display())?;
-            last = (row.epoch, row.batch);
+            last = Some((row.epoch, row.batch));
         }
-        let complete = match (epochs, batches) {
-            (0, 0) => true,
-            (_, 0) => last.0 == epochs,
-            (_, batches) => last == (epochs + 1, batches),
-        };
-        if !complete {
+        if last != done {
             return Err(
                 Error::new("rows of batches before the checkpoint are missing")
                     .at(path.display())
                     .help("run with --force to train from the start"),
             );
         }
-        let empty = last == (0, 0);
         let kept = kept.into_inner().map_err(|e| Error::new(e.to_string()));
         write_atomically(path, &kept.at(path.display())?)?;
         let file = OpenOptions::new().append(true).open(path);
@@ -69,7 +61,7 @@ impl BatchLog {
         let mut writer = csv::WriterBuilder::new();
         Ok(Self {
             path: path.to_owned(),
-            writer: writer.has_headers(empty).from_writer(file),
+            writer: writer.has_headers(done.is_none()).from_writer(file),
         })
     }
 
@@ -136,7 +128,7 @@ mod tests {
     }
 
     fn written(path: &Path, rows: &[(usize, usize)]) {
-        let mut log = BatchLog::open(path, 0, 0).unwrap();
+        let mut log = BatchLog::open(path, None).unwrap();
         for &(epoch, batch) in rows {
             log.push(&row(epoch, batch)).unwrap();
         }
@@ -160,10 +152,11 @@ mod tests {
         let all = [(1, 1), (1, 2), (2, 1), (2, 2)];
         written(&path, &all);
         let whole = std::fs::read(&path).unwrap();
-        for (epochs, batches, rows) in [(0, 0, 0), (0, 1, 1), (1, 0, 2), (1, 1, 3)] {
+        for rows in 0..all.len() {
+            let done = rows.checked_sub(1).map(|last| all[last]);
             // The process was killed while it wrote the last row.
             std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
-            let mut log = BatchLog::open(&path, epochs, batches).unwrap();
+            let mut log = BatchLog::open(&path, done).unwrap();
             for &(epoch, batch) in &all[rows..] {
                 log.push(&row(epoch, batch)).unwrap();
             }
@@ -177,7 +170,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("batches.csv");
         written(&path, &[(1, 1)]);
-        let error = BatchLog::open(&path, 0, 2).unwrap_err().to_string();
+        let error = BatchLog::open(&path, Some((1, 2))).unwrap_err().to_string();
         assert!(
             error.contains("before the checkpoint are missing"),
             "{error}"

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::files::hexadecimal;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
-const GENERATION: &str = "graft 1";
+const GENERATION: &str = "graft 2";
 
 /// Checksums of what a run reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Contents {
 }
 
 /// Hash of all that decides the outcome except the seed: equal for runs that may be averaged.
-/// Names and places of files do not count, their contents do.
+/// Names and places of files do not count, their contents do; nor does what else a record holds.
 ///
 /// # Errors
 /// The experiment cannot be written as TOML.
@@ -39,6 +39,9 @@ pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
         test: PathBuf::new(),
     };
     outcome.checkpoint.every = 0;
+    outcome.evaluation.every = 0;
+    outcome.record.batches = false;
+    outcome.save_optimizer_state = false;
     let parts = [
         GENERATION,
         &outcome.to_toml()?,
@@ -50,9 +53,14 @@ pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
     Ok(hash(&parts))
 }
 
-/// Hash of `setup` and the seed.
-pub fn run(setup: &str, seed: u64) -> String {
-    hash(&[setup, &seed.to_string()])
+/// Hash of `setup`, the seed and what the record is to hold.
+pub fn run(setup: &str, experiment: &Experiment, seed: u64) -> String {
+    let held = [
+        experiment.evaluation.every.to_string(),
+        experiment.record.batches.to_string(),
+        experiment.save_optimizer_state.to_string(),
+    ];
+    hash(&[setup, &seed.to_string(), &held.join(" ")])
 }
 
 fn hash(parts: &[&str]) -> String {

@@ -22,24 +22,30 @@ pub fn sha256(path: &Path) -> Result<String> {
     source::sha256(path)
 }
 
-/// Reads the file and checks that it holds all of `target`.
+/// Reads the file.
 ///
 /// # Errors
-/// It cannot be read, a tensor of `target` is missing or of another shape, or one is left over.
-pub fn read(path: &Path, target: &NetworkSpec) -> Result<(SourceModel, InitialWeights)> {
+/// It is missing or cannot be read.
+pub fn read(path: &Path) -> Result<SourceModel> {
     check_presence(path)?;
-    let model = source::read(path)?;
-    let receipt = import::matches(&model, target);
-    check_whole(&receipt)?;
-    let file = InitialWeights {
-        path: path.to_path_buf(),
-        format: receipt.source.format,
-        sha256: receipt.source.sha256,
-    };
-    Ok((model, file))
+    source::read(path)
 }
 
-/// The values of every tensor of `target`, from what [`read`] returned.
+/// Checks that `model`, or the outline of one that is yet to be trained, holds all of `target`.
+///
+/// # Errors
+/// A tensor of `target` is missing or of another shape, or one is left over.
+pub fn check(model: &SourceModel, target: &NetworkSpec) -> Result<InitialWeights> {
+    let receipt = import::matches(model, target);
+    check_whole(&receipt)?;
+    Ok(InitialWeights {
+        path: model.path.clone(),
+        format: receipt.source.format,
+        sha256: receipt.source.sha256,
+    })
+}
+
+/// The values of every tensor of `target`, from a model that passed [`check`].
 ///
 /// # Errors
 /// A value that is not finite.

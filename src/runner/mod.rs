@@ -20,7 +20,6 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
-use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
@@ -93,7 +92,7 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
     let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
     Ok(Some(find::status(
         &run.dir,
-        &identity::run(&setup, run.seed),
+        &identity::run(&setup, experiment, run.seed),
     )))
 }
 
@@ -112,7 +111,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
     let contents = contents(experiment, &inputs)?;
     let setup = identity::setup(experiment, &contents)?;
-    let identity = identity::run(&setup, run.seed);
+    let identity = identity::run(&setup, experiment, run.seed);
 
     commit::recover(&run.dir)?;
     if !force && find::status(&run.dir, &identity) == Status::Complete {
@@ -152,7 +151,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         trainer.resume(checkpoint)?;
     }
     if experiment.record.batches {
-        watch.keep_batches(&writer.path(record::BATCHES), trainer.progress())?;
+        watch.keep_batches(&writer.path(record::BATCHES), &trainer)?;
     }
     let before = trainer.seconds();
     watch.training();
@@ -219,7 +218,7 @@ fn write_files(
     outline: &Outline,
     inputs: &Inputs,
 ) -> Result<()> {
-    let outputs = output_rows(evaluation, &inputs.test.data, run.experiment.dtype);
+    let outputs = output_rows(evaluation, &inputs.test.data);
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
@@ -268,13 +267,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Confidences are kept in the precision in which neon keeps them: that of the run, but no less
-/// than f32.
-fn output_rows(evaluation: &Evaluation, test: &Dataset, dtype: Dtype) -> Vec<OutputRow> {
-    let round = |confidence: f64| match dtype {
-        Dtype::F64 => confidence,
-        _ => f64::from(confidence as f32),
-    };
+fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
     let rows = evaluation.confidences.chunks_exact(test.classes());
     rows.zip(test.labels())
         .enumerate()
@@ -282,7 +275,7 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset, dtype: Dtype) -> Vec<Out
             index,
             label: label as usize,
             predicted: crate::train::evaluate::most_confident(row),
-            confidences: row.iter().map(|&confidence| round(confidence)).collect(),
+            confidences: row.to_vec(),
         })
         .collect()
 }

@@ -82,7 +82,7 @@ impl Predictor {
         let images = network::images(pixels, self.shape, &self.device);
         let logits = self.network.forward(images, None).features().into_data();
         let logits: Vec<f64> = logits.iter::<f64>().collect();
-        let confidences = loss::confidences(&logits, self.classes.len());
+        let confidences = loss::confidences(&logits, self.classes.len(), self.transform.dtype);
         let class = evaluate::most_confident(&confidences);
         Ok(Prediction { class, confidences })
     }

@@ -48,20 +48,21 @@ pub fn outline(
     shape: [usize; 3],
     classes: usize,
     source: Option<&SourceModel>,
+    initial: Option<&SourceModel>,
 ) -> Result<Outline> {
     let spec = spec(experiment, shape, classes)?;
     let receipt = source.map(|source| import::matches(source, &spec));
     if let Some(receipt) = &receipt {
         import::check(receipt, &spec, &experiment.source.require)?;
     }
-    let initial = experiment.model.initial_weights.as_ref();
-    let initial = initial.map(|path| initial::read(path, &spec)).transpose()?;
+    let initial = initial.map(|model| initial::check(model, &spec));
+    let initial = initial.transpose()?;
     let rates = rates(experiment, &spec, receipt.as_ref())?;
     Ok(Outline {
         spec,
         rates,
         receipt,
-        initial: initial.map(|(_, file)| file),
+        initial,
     })
 }
 
@@ -76,9 +77,9 @@ pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weigh
     let mut weights = Weights::new();
     let mut initial = None;
     if let Some(path) = &experiment.model.initial_weights {
-        let (model, file) = initial::read(path, &target)?;
+        let model = initial::read(path)?;
+        initial = Some(initial::check(&model, &target)?);
         weights = initial::weights(&model, &target)?;
-        initial = Some(file);
     }
     let mut receipt = None;
     if let Some(path) = &experiment.source_model {

@@ -10,7 +10,7 @@ use crate::results::batches::{BatchLog, BatchRow};
 use crate::results::record;
 use crate::results::rows::MetricsRow;
 use crate::results::writer::RecordWriter;
-use crate::train::{Observer, Progress, Step, Trainer};
+use crate::train::{Observer, Step, Trainer};
 
 /// Passes on what happens, and writes it to the record's log.
 pub struct Watch<'a> {
@@ -71,8 +71,8 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// As [`BatchLog::open`].
-    pub fn keep_batches(&mut self, path: &Path, progress: &Progress) -> Result<()> {
-        self.batches = Some(BatchLog::open(path, progress.epoch, progress.batch)?);
+    pub fn keep_batches(&mut self, path: &Path, trainer: &Trainer<'_>) -> Result<()> {
+        self.batches = Some(BatchLog::open(path, trainer.last_batch(self.samples))?);
         Ok(())
     }
 

@@ -50,7 +50,7 @@ pub fn evaluate(
             return Err(Error::new("the model's outputs are no longer numbers")
                 .help("training has diverged: lower optimizer.learning_rate"));
         }
-        confidences.extend(loss::confidences(&logits, classes));
+        confidences.extend(loss::confidences(&logits, classes, transform.dtype));
     }
     let rows = confidences.chunks_exact(classes);
     let predicted: Vec<usize> = rows.map(most_confident).collect();

@@ -6,6 +6,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor};
 
 use crate::config::experiment::{Gradient, Loss, LossName};
+use crate::numbers::Dtype;
 
 /// The cost whose gradient training follows, as a mean over the batch.
 ///
@@ -69,14 +70,20 @@ fn log_sum(x: Tensor<2>) -> Tensor<2> {
     (x - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
-/// Confidences of every sample, `logits` being (samples, classes) in C order: softmax, in f64.
-pub fn confidences(logits: &[f64], classes: usize) -> Vec<f64> {
+/// Confidences of every sample, `logits` being (samples, classes) in C order: softmax, computed in f64
+/// and rounded to the precision of the run, though no less than f32. All that is said of a model,
+/// costs and predictions and files alike, comes of these numbers.
+pub fn confidences(logits: &[f64], classes: usize, dtype: Dtype) -> Vec<f64> {
+    let round = |confidence: f64| match dtype {
+        Dtype::F64 => confidence,
+        _ => f64::from(confidence as f32),
+    };
     let mut values = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let powers = row.iter().map(|z| (z - largest).exp());
         let sum: f64 = powers.clone().sum();
-        values.extend(powers.map(|power| power / sum));
+        values.extend(powers.map(|power| round(power / sum)));
     }
     values
 }
@@ -120,7 +127,7 @@ mod tests {
 
     #[test]
     fn chance_on_two_classes_costs_ln_2_and_twice_that_in_binary_form() {
-        let confidences = confidences(&[0.3, 0.3], 2);
+        let confidences = confidences(&[0.3, 0.3], 2, Dtype::F64);
         let multiclass = reported(LossName::CrossEntropy, &confidences, &[1]);
         let binary = reported(LossName::BinaryCrossEntropy, &confidences, &[1]);
         assert!((multiclass - 2f64.ln()).abs() < 1e-15);
@@ -152,7 +159,7 @@ mod tests {
         ] {
             let gradient = Gradient::Exact;
             let loss = Loss { name, gradient };
-            let cost = |logits: &[f64]| reported(name, &confidences(logits, 3), &[1]);
+            let cost = |logits: &[f64]| reported(name, &confidences(logits, 3, Dtype::F64), &[1]);
             let (value, gradients) = descent(&loss, &logits, 1);
             assert!((value - cost(&logits)).abs() < 1e-9, "{name:?}: {value}");
             for (class, gradient) in gradients.iter().enumerate() {
@@ -178,7 +185,7 @@ mod tests {
             gradient: Gradient::Shortcut,
         };
         let (_, gradients) = descent(&loss, &logits, 1);
-        let confidences = confidences(&logits, 3);
+        let confidences = confidences(&logits, 3, Dtype::F64);
         for (class, gradient) in gradients.iter().enumerate() {
             let target = f64::from(u8::from(class == 1));
             assert!((gradient - (confidences[class] - target)).abs() < 1e-12);
@@ -187,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_hopeless_confidence_costs_fifty_not_infinity() {
-        let confidences = confidences(&[1000.0, -1000.0], 2);
+        let confidences = confidences(&[1000.0, -1000.0], 2, Dtype::F64);
         assert_eq!(confidences, [1.0, 0.0]);
         assert!((reported(LossName::CrossEntropy, &confidences, &[1]) - 50.0).abs() < 1e-9);
     }
@@ -215,7 +222,7 @@ mod tests {
                 let mut costs = Vec::new();
                 let mut gradients = Vec::new();
                 for (logits, &label) in logits.chunks(logits.len() / labels.len()).zip(&labels) {
-                    let confidences = confidences(logits, logits.len());
+                    let confidences = confidences(logits, logits.len(), Dtype::F64);
                     costs.push(reported(name, &confidences, &[label as u32]));
                     gradients.extend(descent(&loss, logits, label as i64).1);
                 }
@@ -227,16 +234,12 @@ mod tests {
         }
     }
 
-    /// neon's costs of independent outputs, behind a logistic layer, against any targets. Without its
-    /// shortcut it still gives y - t, and multiplies by the derivative of the logistic function: a
-    /// gradient of nothing that it reports.
+    /// Of outputs behind a logistic layer, against any targets. graft trains none such, and so has no
+    /// gradient to compare.
     #[test]
     fn the_binary_cost_of_independent_outputs_is_neons() {
         let figures = Figures::read("ops.safetensors");
-        for (case, shortcut) in [
-            ("ceb_logistic_shortcut", true),
-            ("ceb_logistic_noshortcut", false),
-        ] {
+        for case in ["ceb_logistic_shortcut", "ceb_logistic_noshortcut"] {
             for (precision, tolerance) in [("f32", 1e-6), ("f64", 1e-12)] {
                 let figure = |what: &str| figures.get(&format!("{precision}/{case}/{what}"));
                 let outputs = figure("y").transposed().to_f64();
@@ -249,11 +252,6 @@ mod tests {
                 let costs: Vec<f64> = costs.collect();
                 let costs = deviation(&costs, &figure("cost_per_sample").transposed());
                 assert!(costs <= tolerance, "{precision} {case}: cost {costs}");
-                let slope = |y: f64| if shortcut { 1.0 } else { y * (1.0 - y) };
-                let gradients = outputs.iter().zip(&targets);
-                let gradients: Vec<f64> = gradients.map(|(y, t)| (y - t) * slope(*y)).collect();
-                let gradients = deviation(&gradients, &figure("dlogits").transposed());
-                assert!(gradients <= tolerance, "{precision} {case}: {gradients}");
             }
         }
     }

@@ -229,9 +229,17 @@ impl<'a> Trainer<'a> {
         epochs + self.progress.seconds
     }
 
-    /// Where the training stands.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
+    /// The last batch so far of a training on `samples`, as (epoch, batch), both counted from 1.
+    pub fn last_batch(&self, samples: usize) -> Option<(usize, usize)> {
+        let Progress { epoch, batch, .. } = self.progress;
+        let Experiment {
+            data, batch_size, ..
+        } = self.experiment;
+        match (epoch.checked_sub(1), batch) {
+            (None, 0) => None,
+            (Some(last), 0) => Some((epoch, order::batches(data, last, samples, *batch_size))),
+            (_, batch) => Some((epoch + 1, batch)),
+        }
     }
 
     /// A row an epoch so far.
@@ -309,7 +317,7 @@ impl<'a> Trainer<'a> {
 
         let host = logits.clone().inner().into_data();
         let host: Vec<f64> = host.iter::<f64>().collect();
-        let confidences = loss::confidences(&host, classes);
+        let confidences = loss::confidences(&host, classes, self.experiment.dtype);
         let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
         if host.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::new(format!(

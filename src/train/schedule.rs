@@ -37,8 +37,8 @@ pub fn rate(schedule: &Schedule, base: f64, time: Time) -> f64 {
             base * between(*end, 1.0, (1.0 - done).powf(*power))
         }
         Course::Shift { every, bits } => {
-            let shifts = bits * (time.epoch / (*every).max(1));
-            base * 0.5f64.powf(shifts as f64)
+            let shifts = *bits as f64 * (time.epoch / (*every).max(1)) as f64;
+            base * 0.5f64.powf(shifts)
         }
         Course::Cosine {
             end,
@@ -75,8 +75,8 @@ impl Time {
         let done = match per {
             Per::Epoch => self.epoch as f64 / epochs as f64,
             Per::Step => {
-                let done = (self.epoch * self.steps + self.step) as f64;
-                done / (epochs * self.steps) as f64
+                let done = self.epoch as f64 * self.steps as f64 + self.step as f64;
+                done / (epochs as f64 * self.steps as f64)
             }
         };
         done.min(1.0)

@@ -8,6 +8,7 @@ mod neon;
 mod neon_command;
 mod optimizers;
 mod parity;
+mod precision;
 mod regimes;
 mod resume;
 mod unsound;

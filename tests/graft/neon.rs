@@ -256,6 +256,22 @@ fn a_model_of_grafts_own_gives_the_initial_weights_of_another_run() {
 }
 
 #[test]
+fn a_run_comes_after_the_one_that_makes_its_initial_weights() {
+    let place = place();
+    place.copy_data("neon/target_init.p");
+    let saved = "results/maker/model.safetensors";
+    place.write("a.toml", from_scratch(saved, 1, "0.001"));
+    place.write("maker.toml", from_scratch("neon/target_init.p", 1, "0.001"));
+    let planned = place.succeed(&["plan", "a.toml", "maker.toml"]).out;
+    let after = format!("after maker, which makes {saved}");
+    assert!(planned.contains(&after), "{planned}");
+    // The experiment beside it is run too, and first.
+    place.succeed(&["run", "a.toml"]);
+    assert!(place.path("results/maker/record.json").exists());
+    assert!(place.path("results/a/record.json").exists());
+}
+
+#[test]
 fn other_modes_of_pooling_dropout_and_drawing_are_planned_and_trained() {
     let place = place();
     let modes = "pooling = \"ceil\"\ndropout_scaling = \"inference\"\ninitial_draws = \"neon\"";

@@ -195,7 +195,7 @@ fn in_memory(place: &Place, name: &str, neon: &Value, deviations: &mut Deviation
         let neons = neon["param_delta_l2"][&new.layer].as_f64();
         (norm.sqrt() - neons.expect("a norm")).abs()
     });
-    deviations.insert("norm of each tensor's change", moved.fold(0.0, f64::max));
+    deviations.insert("norm of each tensor's change", largest_of(moved));
     if experiment.dtype == Dtype::F32 {
         // neon's files hold f32.
         let neons = source::read(&data(&format!("neon/target_final_{name}.p")));
@@ -280,6 +280,10 @@ fn difference(ours: &[f64], neons: &[f64]) -> f64 {
     assert_eq!(ours.len(), neons.len());
     assert!(!ours.is_empty());
     let differences = ours.iter().zip(neons).map(|(a, b)| (a - b).abs());
-    // Not f64::max, which forgets what is not a number.
+    largest_of(differences)
+}
+
+/// Not by f64::max, which forgets what is not a number.
+fn largest_of(differences: impl Iterator<Item = f64>) -> f64 {
     differences.fold(0.0, |largest, d| if d <= largest { largest } else { d })
 }

@@ -78,8 +78,11 @@ fn no_velocity_is_imported_with_the_weights() {
     let place = Place::new();
     let with_states = data("neon/target_final_finetune_lr0.1.p");
     let with_states = with_states.to_str().expect("a path");
-    // Converting leaves the optimizer's states out.
-    place.succeed(&["convert", with_states, "without.safetensors"]);
+    let without = "without.safetensors";
+    let printed = place.succeed(&["convert", with_states, without, "--drop_states"]);
+    assert!(printed.out.contains("optimizer states"), "{}", printed.out);
+    let printed = place.succeed(&["convert", with_states, "with.safetensors"]);
+    assert!(printed.out.contains("32"), "{}", printed.out);
     for (name, source) in [("with", with_states), ("without", "without.safetensors")] {
         let more = format!("source_model = {source:?}\nlearning_rate_multiplier = 0.001");
         place.write(&format!("{name}.toml"), experiment("train.h5", &more));

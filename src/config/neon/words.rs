@@ -70,8 +70,13 @@ pub fn parse_file(name: &str, text: &str) -> Result<Read> {
         let is_between = |c: char| c == '=' || c == ':' || c.is_whitespace();
         let (key, value) = line.split_once(is_between).unwrap_or((line, ""));
         let word = format!("--{}", key.trim_start_matches('-'));
-        let word = match value.trim_start_matches(is_between).trim_end() {
-            "false" | "False" => continue,
+        let value = value.trim_start_matches(is_between).trim_end();
+        if let "false" | "False" = value {
+            // An option that is not asked for, but must be one.
+            options_in(&word).at(format_args!("{name}:{}", number + 1))?;
+            continue;
+        }
+        let word = match value {
             "" | "true" | "True" => word,
             value => format!("{word}={value}"),
         };

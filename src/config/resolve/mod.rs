@@ -48,11 +48,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         dtype,
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs,
-        batch_size: checks.at_least(
-            1,
-            "batch_size",
-            file.batch_size.unwrap_or(if neon { 128 } else { 32 }),
-        ),
+        batch_size: batch_size(&mut checks, file.batch_size),
         source_model: checks.path("source_model", file.source_model),
         save_path: save_path(&mut checks, file.save_path, file.dtype),
         save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
@@ -109,6 +105,22 @@ fn save_path(
         checks.refuse("save_path", problem, help);
     }
     checks.path("save_path", path)
+}
+
+/// neon's option `-z` is 128 by default.
+fn batch_size(checks: &mut Checks, given: Option<usize>) -> usize {
+    const MOST: usize = 1 << 20;
+    let default = if checks.compatibility.is_neon() {
+        128
+    } else {
+        32
+    };
+    let size = checks.at_least(1, "batch_size", given.unwrap_or(default));
+    if size > MOST {
+        let problem = format!("`batch_size` must be at most {MOST}, not {size}");
+        checks.refuse_with_example("batch_size", problem);
+    }
+    size.min(MOST)
 }
 
 /// TOML's integers end here.

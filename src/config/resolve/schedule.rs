@@ -1,6 +1,6 @@
 //! Resolves `[schedule]`, and the `schedule` of an entry of `[[optimizer.layer]]`.
 
-use super::checks::{BELOW_ONE, Checks, FINITE, NOT_NEGATIVE, POSITIVE, Range, word};
+use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, Range, word};
 use crate::config::experiment::{Changes, Course, Per, Schedule};
 use crate::config::file::{ScheduleName, ScheduleTable};
 
@@ -70,8 +70,9 @@ fn course(
 
 /// The changes of a step schedule: every few epochs, or at the start of those listed.
 fn changes(checks: &mut Checks, path: &str, table: &ScheduleTable) -> Changes {
-    let factor =
-        |checks: &mut Checks| checks.number(FINITE, &format!("{path}.factor"), table.factor, 0.1);
+    let factor = |checks: &mut Checks| {
+        checks.number(NOT_NEGATIVE, &format!("{path}.factor"), table.factor, 0.1)
+    };
     let Some(at) = &table.at else {
         if table.rates.is_some() {
             let problem = "`rates` without `at`: from which epochs on?";

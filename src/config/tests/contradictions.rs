@@ -279,3 +279,10 @@ fn numbers_of_16_bits_in_a_file_for_neon() {
   help: save to .safetensors; `graft convert --dtype f32` makes a file for neon of it"#
     );
 }
+
+#[test]
+fn a_batch_larger_than_any_memory() {
+    let message = message(&format!("batch_size = 1000000000000\n{LEAST}"));
+    let problem = "`batch_size` must be at most 1048576, not 1000000000000";
+    assert!(message.contains(problem), "{message}");
+}
