@@ -17,6 +17,7 @@ use crate::report::cell::{Cell, grouped};
 use crate::report::inspect;
 use crate::report::table::{Format, Table, json};
 use crate::results::loaded::LoadedRecord;
+use crate::results::record::OUTPUTS;
 use crate::source::{self, SourceModel};
 
 /// Show what is in a source model, an HDF5 data file or a record
@@ -48,31 +49,42 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             .help("--picture goes with a data file (.h5)"));
     }
     let tables = if file.is_dir() {
-        let record = LoadedRecord::read(&file)?;
-        [
-            inspect::facts(&record.record),
-            inspect::epochs(&record.metrics()?),
-        ]
+        record(&file)?
     } else if has_pictures {
         let data = Dataset::open(&file)?;
         if let Some(picture) = &picture {
             sheet::write(&data, 12, 4, (64 / data.shape()[1].max(1)).max(1), picture)?;
         }
-        [data_facts(&data)?, classes(&data)]
+        vec![("facts", data_facts(&data)?), ("rows", classes(&data))]
     } else {
         let model = source::read(&file)?;
-        [model_facts(&model), layers(&model)]
+        vec![("facts", model_facts(&model)), ("rows", layers(&model))]
     };
     if format == Format::Json {
         // One document: a program reads it in one go.
-        let [facts, rows] = &tables;
-        print(&json(&BTreeMap::from([("facts", facts), ("rows", rows)])))?;
+        print(&json(&BTreeMap::from_iter(tables)))?;
     } else {
-        for table in tables {
+        for (_, table) in tables {
             print(&(table.render(format) + "\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tables of a record, with their names in JSON.
+fn record(dir: &Path) -> Result<Vec<(&'static str, Table)>> {
+    let loaded = LoadedRecord::read(dir)?;
+    let record = &loaded.record;
+    let test =
+        inspect::test(&record.classes, &loaded.outputs()?).at(dir.join(OUTPUTS).display())?;
+    let [confusion, classes, measures] = test;
+    Ok(vec![
+        ("facts", inspect::facts(record)),
+        ("rows", inspect::epochs(&loaded.metrics()?)),
+        ("confusion", confusion),
+        ("classes", classes),
+        ("measures", measures),
+    ])
 }
 
 fn is_hdf5(path: &Path) -> Result<bool> {

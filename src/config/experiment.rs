@@ -263,7 +263,18 @@ pub enum LayerKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         initializer: Option<Initializer>,
     },
-    Relu,
+    /// `max(x, 0) + slope * min(x, 0)`; a slope of 0, the usual, is not written.
+    Relu {
+        #[serde(default, skip_serializing_if = "is_zero")]
+        slope: f64,
+    },
+    /// `max(x, 0) + alpha * (exp(min(x, 0)) - 1)` (Clevert et al. 2016).
+    Elu {
+        alpha: f64,
+    },
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
     MaxPooling {
         kernel: usize,
         stride: usize,
@@ -292,6 +303,10 @@ pub enum LayerKind {
     },
     /// Only as the last layer.
     Softmax,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// How the size of a pooling layer's output is rounded where its windows do not fit exactly.

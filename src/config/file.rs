@@ -142,6 +142,8 @@ pub struct LayerTable {
     pub rate: Option<f64>,
     pub epsilon: Option<f64>,
     pub momentum: Option<f64>,
+    pub slope: Option<f64>,
+    pub alpha: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -150,6 +152,9 @@ pub enum LayerType {
     Convolution,
     Bias,
     Relu,
+    Elu,
+    Tanh,
+    Sigmoid,
     MaxPooling,
     AveragePooling,
     Dropout,

@@ -53,6 +53,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("model.layers.rate", "0.5"),
     ("model.layers.epsilon", "1e-5"),
     ("model.layers.momentum", "0.1"),
+    ("model.layers.slope", "0.1"),
+    ("model.layers.alpha", "1"),
     ("model.classes", "2"),
     ("model.initializer", r#""kaiming""#),
     ("model.linear_initializer", r#""glorot_uniform""#),

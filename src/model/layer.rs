@@ -235,8 +235,6 @@ impl Layer {
 impl Fixed {
     fn forward(&self, input: Values) -> Values {
         match (self.operation, input) {
-            (Operation::Relu, Values::Maps(x)) => Values::Maps(activation::relu(x)),
-            (Operation::Relu, Values::Features(x)) => Values::Features(activation::relu(x)),
             (Operation::Softmax, x) => Values::Features(activation::softmax(x.features(), 1)),
             (
                 Operation::MaxPooling {
@@ -270,8 +268,28 @@ impl Fixed {
                 options.count_include_pad = false;
                 Values::Maps(avg_pool2d(x.maps(), options))
             }
-            (operation, _) => unreachable!("{operation:?} is built as a layer of its own"),
+            (operation, Values::Maps(x)) => Values::Maps(activated(operation, x)),
+            (operation, Values::Features(x)) => Values::Features(activated(operation, x)),
         }
+    }
+}
+
+/// Value by value. At 0, the derivative of all that bend there is 0, as in neon.
+fn activated<const D: usize>(operation: Operation, x: Tensor<D>) -> Tensor<D> {
+    match operation {
+        Operation::Relu => activation::relu(x),
+        Operation::LeakyRelu { slope } => {
+            activation::relu(x.clone()) - activation::relu(x.neg()) * slope
+        }
+        Operation::Elu { alpha } => {
+            let negative = activation::relu(x.clone().neg()).neg();
+            activation::relu(x) + (negative.exp() - 1.0) * alpha
+        }
+        Operation::Tanh => activation::tanh(x),
+        // Burn's own is computed in f32 on some backends.
+        Operation::Sigmoid if x.dtype() == DType::F64 => (activation::tanh(x * 0.5) + 1.0) * 0.5,
+        Operation::Sigmoid => activation::sigmoid(x),
+        operation => unreachable!("{operation:?} is no activation"),
     }
 }
 

@@ -182,7 +182,16 @@ fn resolve_layer(
                 vec![],
             )
         }
-        LayerKind::Relu => (Operation::Relu, input.to_vec(), vec![]),
+        &LayerKind::Relu { slope } => {
+            let operation = match slope {
+                0.0 => Operation::Relu,
+                _ => Operation::LeakyRelu { slope },
+            };
+            (operation, input.to_vec(), vec![])
+        }
+        &LayerKind::Elu { alpha } => (Operation::Elu { alpha }, input.to_vec(), vec![]),
+        LayerKind::Tanh => (Operation::Tanh, input.to_vec(), vec![]),
+        LayerKind::Sigmoid => (Operation::Sigmoid, input.to_vec(), vec![]),
         &LayerKind::Dropout { rate } => {
             let scaling = model.dropout_scaling;
             (Operation::Dropout { rate, scaling }, input.to_vec(), vec![])

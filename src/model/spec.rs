@@ -106,6 +106,15 @@ pub enum Operation {
     },
     Bias,
     Relu,
+    /// A ReLU that lets negative values through, times `slope`.
+    LeakyRelu {
+        slope: f64,
+    },
+    Elu {
+        alpha: f64,
+    },
+    Tanh,
+    Sigmoid,
     /// `ceil`: the last window may reach beyond the padded image; what is outside does not count.
     MaxPooling {
         kernel: usize,
@@ -137,7 +146,10 @@ impl Operation {
         match self {
             Operation::Convolution { .. } => "convolution",
             Operation::Bias => "bias",
-            Operation::Relu => "relu",
+            Operation::Relu | Operation::LeakyRelu { .. } => "relu",
+            Operation::Elu { .. } => "elu",
+            Operation::Tanh => "tanh",
+            Operation::Sigmoid => "sigmoid",
             Operation::MaxPooling { .. } => "max_pooling",
             Operation::AveragePooling { .. } => "average_pooling",
             Operation::Dropout { .. } => "dropout",
@@ -157,6 +169,8 @@ impl Operation {
                 scaling: DropoutScaling::Inference,
                 ..
             } => format!("{name}, scaled at inference"),
+            Operation::LeakyRelu { slope } => format!("{name}, slope {slope}"),
+            Operation::Elu { alpha } => format!("{name}, alpha {alpha}"),
             _ => name.to_string(),
         }
     }

@@ -26,6 +26,7 @@ pub fn layers(
     classifier: &str,
     dropout: f64,
 ) -> Vec<NamedLayer> {
+    let relu = LayerKind::Relu { slope: 0.0 };
     let mut layers = Vec::new();
     for (block, (count, &channels)) in (1..).zip(convolutions(architecture).into_iter().zip(widths))
     {
@@ -39,7 +40,7 @@ pub fn layers(
                 initializer: None,
             };
             push_with_bias(&mut layers, &name, kind);
-            push(&mut layers, format!("{name}_relu"), LayerKind::Relu);
+            push(&mut layers, format!("{name}_relu"), relu.clone());
         }
         let kind = LayerKind::MaxPooling {
             kernel: 2,
@@ -50,7 +51,7 @@ pub fn layers(
     }
     for &(name, features) in head {
         push_with_bias(&mut layers, name, linear(Some(features)));
-        push(&mut layers, format!("{name}_relu"), LayerKind::Relu);
+        push(&mut layers, format!("{name}_relu"), relu.clone());
         if dropout > 0.0 {
             let kind = LayerKind::Dropout { rate: dropout };
             push(&mut layers, format!("{name}_dropout"), kind);

@@ -3,8 +3,10 @@
 use super::cell::{Cell, grouped};
 use super::row::duration;
 use super::table::Table;
+use crate::error::Result;
+use crate::results::metrics::{PrecisionAndRecall, confusion_matrix, log_loss, top_k_error};
 use crate::results::record::{DataFile, Record};
-use crate::results::rows::MetricsRow;
+use crate::results::rows::{MetricsRow, OutputRow};
 
 /// What was run, on what, with which outcome: a row a fact.
 pub fn facts(record: &Record) -> Table {
@@ -79,10 +81,53 @@ pub fn epochs(rows: &[MetricsRow]) -> Table {
     })
 }
 
-/// A row a label, a column a prediction; see [`confusion_matrix`].
+/// How the test samples were told apart, from the confusions of classes to single figures: the
+/// confusion matrix, precision and recall of each class, and figures over all samples.
 ///
-/// [`confusion_matrix`]: crate::results::metrics::confusion_matrix
-pub fn confusion(classes: &[String], matrix: &[Vec<u64>]) -> Table {
+/// # Errors
+/// No samples, or a class that is not among `names`.
+pub fn test(names: &[String], rows: &[OutputRow]) -> Result<[Table; 3]> {
+    let labels: Vec<usize> = rows.iter().map(|row| row.label).collect();
+    let predicted: Vec<usize> = rows.iter().map(|row| row.predicted).collect();
+    let confidences: Vec<&[f64]> = rows.iter().map(|row| row.confidences.as_slice()).collect();
+    let matrix = confusion_matrix(&labels, &predicted, names.len())?;
+    let shares = PrecisionAndRecall::of(&matrix);
+
+    let mut figures = Table::new(["measure", "value"]);
+    let mut figure = |name: &str, value| figures.push([Cell::from(name), Cell::real(value, 4)]);
+    let (precision, recall) = shares.means();
+    figure("mean precision", precision);
+    figure("mean recall", recall);
+    figure("log loss", log_loss(&labels, &confidences)?);
+    if names.len() > 5 {
+        figure("top-5 error", top_k_error(&labels, &confidences, 5)?);
+    }
+    Ok([
+        confusion(names, &matrix),
+        classes(names, &matrix, &shares),
+        figures,
+    ])
+}
+
+/// A row a class.
+fn classes(names: &[String], matrix: &[Vec<u64>], shares: &PrecisionAndRecall) -> Table {
+    let shares = shares.precision.iter().zip(&shares.recall);
+    let rows = names.iter().zip(matrix).zip(shares).enumerate();
+    let mut table = Table::new(["class", "samples", "predicted", "precision", "recall"]);
+    for (class, ((name, row), (&precision, &recall))) in rows {
+        table.push([
+            name.as_str().into(),
+            Cell::Count(row.iter().sum()),
+            Cell::Count(matrix.iter().filter_map(|row| row.get(class)).sum()),
+            Cell::real(precision, 4),
+            Cell::real(recall, 4),
+        ]);
+    }
+    table
+}
+
+/// A row a label, a column a prediction; see [`confusion_matrix`].
+fn confusion(classes: &[String], matrix: &[Vec<u64>]) -> Table {
     let first = "label \\ predicted".to_owned();
     let mut table = Table::new([first].into_iter().chain(classes.iter().cloned()));
     for (class, row) in classes.iter().zip(matrix) {
@@ -136,6 +181,55 @@ mod tests {
             markdown.ends_with("| 1 | 0.6933 | – | – | 0.001000 | 12.3 | 163 |\n"),
             "{markdown}"
         );
+    }
+
+    /// A test of one sample a label and prediction, sure of the prediction but for a rest.
+    fn outputs(classes: usize, pairs: &[(usize, usize)]) -> Vec<OutputRow> {
+        let row = |(index, &(label, predicted)): (usize, &(usize, usize))| {
+            let confidence = |class| match class == predicted {
+                true => 0.5,
+                false => 0.5 / (classes - 1) as f64,
+            };
+            OutputRow {
+                index,
+                label,
+                predicted,
+                confidences: (0..classes).map(confidence).collect(),
+            }
+        };
+        pairs.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn a_test_is_summed_up_by_class_and_over_all() {
+        let names = ["frowning", "smiling"].map(str::to_owned);
+        let rows = outputs(2, &[(0, 0), (0, 0), (0, 1), (1, 1)]);
+        let [_, classes, figures] = test(&names, &rows).unwrap();
+        assert_eq!(
+            classes.render(Format::Markdown),
+            "| class | samples | predicted | precision | recall |\n\
+             | --- | ---: | ---: | ---: | ---: |\n\
+             | frowning | 3 | 2 | 1.0000 | 0.6667 |\n\
+             | smiling | 1 | 2 | 0.5000 | 1.0000 |\n"
+        );
+        let figures = figures.render(Format::Markdown);
+        assert!(
+            figures.ends_with(
+                "| mean precision | 0.7500 |\n| mean recall | 0.8333 |\n| log loss | 0.6931 |\n"
+            ),
+            "{figures}"
+        );
+    }
+
+    #[test]
+    fn the_top_5_of_more_than_5_classes_are_looked_at() {
+        let names: Vec<String> = (0..6).map(|class| format!("c{class}")).collect();
+        // Among equals the last class is the sixth.
+        let [.., figures] = test(&names, &outputs(6, &[(0, 0), (5, 0)])).unwrap();
+        let figures = figures.render(Format::Csv);
+        assert!(figures.ends_with("\ntop-5 error,0.5\n"), "{figures}");
+        let error = test(&names[..5], &outputs(6, &[(5, 0)])).unwrap_err();
+        assert_eq!(error.to_string(), "class 5 among classes 0 to 4");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! This module knows nothing of the target model. [`document()`] takes over a whole file, [`write()`]
 //! writes one, [`describe()`] makes one of a network of graft's.
 
+mod activation;
 mod describe;
 mod document;
 mod initializer;

@@ -143,3 +143,47 @@ fn a_backend_that_is_not_there_says_what_to_do() {
     let printed = place.fail(&["run", "e.toml", "-b", "tpu"]);
     assert!(printed.err.contains("tpu"), "{}", printed.err);
 }
+
+#[test]
+fn a_record_shows_which_classes_were_taken_for_which() {
+    let place = Place::new();
+    place.write("e.toml", TINY);
+    place.succeed(&["run", "e.toml"]);
+    let csv = place
+        .succeed(&["inspect", "results/e", "--format", "csv"])
+        .out;
+    let after = |header: &str| {
+        let lines = csv.lines().skip_while(|line| *line != header).skip(1);
+        let lines: Vec<Vec<&str>> = lines
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.split(',').collect())
+            .collect();
+        lines
+    };
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    let facts = after("fact,value");
+    let fact = |name: &str| {
+        let found = facts.iter().find(|line| line[0] == name);
+        number(found.expect("the fact")[1])
+    };
+
+    let confusion = after("label \\ predicted,frowning,smiling");
+    let count = |label: usize, predicted: usize| number(confusion[label][predicted + 1]);
+    let all = count(0, 0) + count(0, 1) + count(1, 0) + count(1, 1);
+    let accuracy = (count(0, 0) + count(1, 1)) / all;
+    assert!((accuracy - fact("accuracy")).abs() < 1e-4, "{csv}");
+
+    let classes = after("class,samples,predicted,precision,recall");
+    assert_eq!(classes[1][0], "smiling");
+    assert_eq!(number(classes[1][1]), count(1, 0) + count(1, 1));
+    assert_eq!(number(classes[1][4]), count(1, 1) / number(classes[1][1]));
+
+    let measures = after("measure,value");
+    let names: Vec<&str> = measures.iter().map(|line| line[0]).collect();
+    assert_eq!(names, ["mean precision", "mean recall", "log loss"]);
+    // The cost of this run is the cross-entropy.
+    assert!(
+        (number(measures[2][1]) - fact("test cost")).abs() < 1e-4,
+        "{csv}"
+    );
+}

@@ -182,3 +182,75 @@ type = "softmax"
     let message = "model.safetensors: layer `drop`: neon does this in its mode `caffe`";
     assert!(refused.err.contains(message), "{}", refused.err);
 }
+
+#[test]
+fn a_network_of_other_activations_trains_in_f64_and_comes_back_from_neons_format() {
+    let place = Place::new();
+    place.write(
+        "e.toml",
+        r#"
+epochs = 2
+dtype = "f64"
+save_path = "model.prm"
+data.builtin = "drawn_smiles"
+model.initializer = "kaiming"
+preprocessing.scale = 0.015625
+[[model.layers]]
+name = "conv1"
+type = "convolution"
+channels = 4
+kernel = 3
+stride = 2
+bias = true
+[[model.layers]]
+name = "elu1"
+type = "elu"
+alpha = 0.5
+[[model.layers]]
+name = "pool1"
+type = "max_pooling"
+kernel = 3
+[[model.layers]]
+name = "fc1"
+type = "linear"
+features = 8
+bias = true
+[[model.layers]]
+name = "tanh1"
+type = "tanh"
+[[model.layers]]
+name = "cls"
+type = "linear"
+bias = true
+[[model.layers]]
+name = "softmax"
+type = "softmax"
+"#,
+    );
+    place.succeed(&["run", "e.toml"]);
+    let metrics = place.read("results/e/metrics.csv");
+    let costs = metrics.lines().skip(1).map(|line| {
+        let cost = line.split(',').nth(1).and_then(|cost| cost.parse().ok());
+        cost.expect("a training cost")
+    });
+    let costs: Vec<f64> = costs.collect();
+    assert!(costs[1] < costs[0], "{metrics}");
+
+    let inspected = place
+        .succeed(&["inspect", "model.prm", "--format", "csv"])
+        .out;
+    assert_eq!(fact(&inspected, "tensors"), ["6"]);
+    let pickle = std::fs::read(place.path("model.prm")).expect("a model");
+    for class in ["Explin", "Tanh"] {
+        let class = format!("neon.transforms.activation.{class}");
+        let mut places = pickle.windows(class.len());
+        assert!(places.any(|bytes| bytes == class.as_bytes()), "{class}");
+    }
+    place.succeed(&["convert", "model.prm", "back.safetensors"]);
+    let back = tensors(&place, "back.safetensors");
+    assert!(
+        back.iter()
+            .all(|tensor| tensor.1 == safetensors::Dtype::F64)
+    );
+    assert!(back == tensors(&place, "results/e/model.safetensors"));
+}

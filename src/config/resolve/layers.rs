@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{BELOW_ONE, Checks, POSITIVE};
+use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE};
 use super::initializer::initializer;
 use crate::config::experiment::{Initializer, LayerKind, NamedLayer};
 use crate::config::file::{LayerTable, LayerType, NameOrTable, Word};
@@ -104,7 +104,10 @@ fn taken_by(kind: LayerType) -> (&'static str, &'static [&'static str]) {
             ],
         ),
         LayerType::Bias => ("bias", &["initializer"]),
-        LayerType::Relu => ("relu", &[]),
+        LayerType::Relu => ("relu", &["slope"]),
+        LayerType::Elu => ("elu", &["alpha"]),
+        LayerType::Tanh => ("tanh", &[]),
+        LayerType::Sigmoid => ("sigmoid", &[]),
         LayerType::MaxPooling => ("max_pooling", &["kernel", "stride", "padding"]),
         LayerType::AveragePooling => ("average_pooling", &["kernel", "stride", "padding"]),
         LayerType::Dropout => ("dropout", &["rate"]),
@@ -158,7 +161,14 @@ fn layer_kind(checks: &mut Checks, key: &str, kind: LayerType, table: &LayerTabl
             epsilon: checks.number(POSITIVE, &format!("{key}.epsilon"), table.epsilon, 1e-5),
             momentum: checks.number(BELOW_ONE, &format!("{key}.momentum"), table.momentum, 0.1),
         },
-        LayerType::Relu => LayerKind::Relu,
+        LayerType::Relu => LayerKind::Relu {
+            slope: checks.number(NOT_NEGATIVE, &format!("{key}.slope"), table.slope, 0.0),
+        },
+        LayerType::Elu => LayerKind::Elu {
+            alpha: checks.number(NOT_NEGATIVE, &format!("{key}.alpha"), table.alpha, 1.0),
+        },
+        LayerType::Tanh => LayerKind::Tanh,
+        LayerType::Sigmoid => LayerKind::Sigmoid,
         LayerType::Softmax => LayerKind::Softmax,
     }
 }
@@ -175,6 +185,8 @@ fn refuse_foreign_keys(checks: &mut Checks, key: &str, kind: LayerType, table: &
         ("rate", table.rate.is_some()),
         ("epsilon", table.epsilon.is_some()),
         ("momentum", table.momentum.is_some()),
+        ("slope", table.slope.is_some()),
+        ("alpha", table.alpha.is_some()),
     ];
     let (kind, keys) = taken_by(kind);
     for (field, _) in given

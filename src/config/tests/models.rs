@@ -72,7 +72,41 @@ fn a_key_that_the_type_of_a_layer_does_not_take() {
     |
   5 | kernel = 3
     |          ^
-  help: relu takes only `name` and `type`"
+  help: relu takes slope"
+    );
+}
+
+#[test]
+fn a_slope_in_an_activation_that_has_none() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\n[[model.layers]]\nname = \"a\"\ntype = \"tanh\"\nslope = 0.1\n"
+        ),
+        r"a.toml:5:9: `slope` does nothing in a layer of type tanh
+    |
+  5 | slope = 0.1
+    |         ^^^
+  help: tanh takes only `name` and `type`"
+    );
+}
+
+#[test]
+fn a_slope_or_an_alpha_below_0() {
+    assert_eq!(
+        message(
+            "data.builtin = \"smiles\"\nmodel.layers = [\n  { name = \"a\", type = \"elu\", alpha = -1 },\n  { name = \"b\", type = \"relu\", slope = -0.5 },\n]\n"
+        ),
+        r#"a.toml:3:39: `model.layers.alpha` must be finite and at least 0, not -1
+    |
+  3 |   { name = "a", type = "elu", alpha = -1 },
+    |                                       ^^
+  help: for example `alpha = 1`
+
+a.toml:4:40: `model.layers.slope` must be finite and at least 0, not -0.5
+    |
+  4 |   { name = "b", type = "relu", slope = -0.5 },
+    |                                        ^^^^
+  help: for example `slope = 0.1`"#
     );
 }
 

@@ -176,6 +176,19 @@ type = "batch_norm"
 name = "relu1"
 type = "relu"
 [[model.layers]]
+name = "relu2"
+type = "relu"
+slope = 0.1
+[[model.layers]]
+name = "elu"
+type = "elu"
+[[model.layers]]
+name = "tanh"
+type = "tanh"
+[[model.layers]]
+name = "sigmoid"
+type = "sigmoid"
+[[model.layers]]
 name = "pool1"
 type = "max_pooling"
 kernel = 3
@@ -222,6 +235,10 @@ name = "conv1_bias"
 type = "bias"
 "#
     ));
+    // A plain ReLU is written as ever: records of before have the same identity.
+    assert!(written.contains("name = \"relu1\"\ntype = \"relu\"\n\n"));
+    assert!(written.contains("name = \"relu2\"\ntype = \"relu\"\nslope = 0.1\n"));
+    assert!(written.contains("name = \"elu\"\ntype = \"elu\"\nalpha = 1.0\n"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::activation::{Transform, transform};
 use super::initializer::initializer;
 use crate::config::experiment::DropoutScaling;
 use crate::error::{Error, Result};
@@ -124,7 +125,8 @@ fn layer(
 ) -> Result<Value> {
     match spec.operation {
         Operation::Linear => names.affine = Some(spec.name.clone()),
-        Operation::Bias | Operation::BatchNorm { .. } | Operation::Relu | Operation::Softmax => {}
+        Operation::Bias | Operation::BatchNorm { .. } => {}
+        operation if transform(operation).is_some() => {}
         _ => names.affine = None,
     }
     let (class, mut config) = class_and_config(spec, input, names)?;
@@ -146,6 +148,9 @@ fn class_and_config(
     input: &[usize],
     names: &mut Names,
 ) -> Result<(&'static str, Vec<(&'static str, Value)>)> {
+    if let Some(transform) = transform(spec.operation) {
+        return Ok(("Activation", activation(transform, names)));
+    }
     let init = || {
         let init = spec.parameters.first().map(initializer);
         ("init", init.unwrap_or(Value::None))
@@ -178,8 +183,6 @@ fn class_and_config(
             let config = changed.map(|(key, value, _)| (key, Value::Float(value)));
             ("BatchNorm", config.collect())
         }
-        Operation::Relu => ("Activation", activation("Rectlin", names)),
-        Operation::Softmax => ("Activation", activation("Softmax", names)),
         Operation::MaxPooling { .. } | Operation::AveragePooling { .. } => {
             ("Pooling", pooling(spec, input, names)?)
         }
@@ -190,16 +193,18 @@ fn class_and_config(
             }
             ("Dropout", config)
         }
+        _ => return Err(without_place(spec, spec.operation.name())),
     })
 }
 
-fn activation(transform: &'static str, names: &mut Names) -> Vec<(&'static str, Value)> {
-    let class = format!("neon.transforms.activation.{transform}");
+fn activation((class, setting): Transform, names: &mut Names) -> Vec<(&'static str, Value)> {
     let name = match names.affine.take() {
-        Some(linear) => Value::Text(format!("{linear}_{transform}")),
+        Some(linear) => Value::Text(format!("{linear}_{class}")),
         None => names.next("Activation"),
     };
-    let transform = object(&class, vec![("name", names.next(transform))]);
+    let mut config = vec![("name", names.next(class))];
+    config.extend(setting.map(|(key, value)| (key, Value::Float(value))));
+    let transform = object(&format!("neon.transforms.activation.{class}"), config);
     vec![("name", name), ("transform", transform)]
 }
 

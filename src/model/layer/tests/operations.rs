@@ -38,7 +38,7 @@ const AVERAGE: Operation = Operation::AveragePooling {
 };
 
 /// Name in the figures, operation, shape of a sample before and behind it, its tensor.
-const CASES: [Case<'_>; 16] = [
+const CASES: [Case<'_>; 20] = [
     (
         "conv1x1",
         convolution(1, 0),
@@ -89,6 +89,16 @@ const CASES: [Case<'_>; 16] = [
         Some((Role::Bias, &[7])),
     ),
     ("rectlin", Operation::Relu, &[6], &[6], None),
+    (
+        "rectlin_slope0.1",
+        Operation::LeakyRelu { slope: 0.1 },
+        &[6],
+        &[6],
+        None,
+    ),
+    ("explin", Operation::Elu { alpha: 1.0 }, &[6], &[6], None),
+    ("tanh", Operation::Tanh, &[6], &[6], None),
+    ("logistic", Operation::Sigmoid, &[6], &[6], None),
     (
         "pool2_s2",
         max_pooling(2, 2, 0, false),
@@ -215,16 +225,46 @@ fn a_convolution_and_its_bias_are_neons_fused_layer() {
 }
 
 #[test]
-fn softmax_gives_neons_confidences() {
-    // Its error is neon's business: neon's softmax passes the error of a cost through as it is.
+fn outputs_behind_which_neon_takes_its_shortcut_are_neons() {
     let figures = Figures::read("ops.safetensors");
     for (_, precision, tolerance) in PRECISIONS {
-        let figure = |what: &str| figures.get(&format!("{precision}/softmax/{what}"));
-        let softmax = layer(&spec(Operation::Softmax, &[6], None), None);
-        let x = samples(figure("x").transposed(), &[6]);
-        let output = host(softmax.forward("layer", x, None).features());
-        let deviation = deviation(&output, &figure("y").transposed());
-        assert!(deviation <= tolerance, "{precision}: {deviation}");
+        for (name, operation) in [
+            ("softmax", Operation::Softmax),
+            ("logistic_shortcut", Operation::Sigmoid),
+        ] {
+            let figure = |what: &str| figures.get(&format!("{precision}/{name}/{what}"));
+            let layer = layer(&spec(operation, &[6], None), None);
+            let x = samples(figure("x").transposed(), &[6]);
+            let output = host(layer.forward("layer", x, None).features());
+            let deviation = deviation(&output, &figure("y").transposed());
+            assert!(deviation <= tolerance, "{precision} {name}: {deviation}");
+            // There, neon passes the error of a cost through as it is: `loss.gradient = "shortcut"`.
+            assert_eq!(figure("dx").values, figure("e").values);
+        }
+    }
+}
+
+#[test]
+fn activations_far_from_0_have_gradients_that_are_numbers() {
+    for operation in [
+        Operation::LeakyRelu { slope: 0.1 },
+        Operation::Elu { alpha: 0.5 },
+        Operation::Tanh,
+        Operation::Sigmoid,
+    ] {
+        for dtype in [Dtype::F32, Dtype::F64] {
+            let numbers = |values: &[f64]| Numbers::new(dtype, values.iter().copied());
+            let x = Values::Maps(
+                tensor(&[1, 2, 1, 1], numbers(&[-1e4, 1e4]), &device()).require_grad(),
+            );
+            let layer = layer(&spec(operation, &[2, 1, 1], None), None);
+            let passed = pass(&layer, x, numbers(&[1.0, 1.0]));
+            let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+            assert!(
+                finite(&passed.output) && finite(&passed.delta),
+                "{operation:?}"
+            );
+        }
     }
 }
 

@@ -205,3 +205,45 @@ fn several_rates_make_a_multi_optimizer() -> Result<()> {
     assert_eq!(class(&model)?, "neon.optimizers.optimizer.MultiOptimizer");
     Ok(())
 }
+
+#[test]
+fn activations_are_neons_transforms_without_their_defaults() -> Result<()> {
+    let layer = |name: &str, operation| LayerSpec {
+        name: name.into(),
+        operation,
+        output: vec![1, 5, 5],
+        parameters: vec![],
+    };
+    let network = NetworkSpec {
+        layers: vec![
+            layer("a", Operation::LeakyRelu { slope: 0.1 }),
+            layer("b", Operation::Elu { alpha: 1.0 }),
+            layer("c", Operation::Elu { alpha: 0.5 }),
+            layer("d", Operation::Tanh),
+            layer("e", Operation::Sigmoid),
+        ],
+        input: [1, 5, 5],
+        ..vgg_of_neons()?
+    };
+    let root = describe(&model(network), |_| false)?;
+    let transform = |name: &str, number: usize, setting: Option<(&'static str, f64)>| {
+        let mut config = vec![("name", Value::Text(format!("{name}_{number}")))];
+        config.extend(setting.map(|(key, value)| (key, Value::Float(value))));
+        object(&format!("neon.transforms.activation.{name}"), config)
+    };
+    let expected = [
+        transform("Rectlin", 0, Some(("slope", 0.1))),
+        transform("Explin", 0, None),
+        transform("Explin", 1, Some(("alpha", 0.5))),
+        transform("Tanh", 0, None),
+        transform("Logistic", 0, None),
+    ];
+    let described = layers(&root);
+    assert_eq!(described.len(), expected.len());
+    for (index, ((class, config), expected)) in described.iter().zip(expected).enumerate() {
+        assert_eq!(class, "neon.layers.layer.Activation");
+        assert_eq!(config["name"], Value::Text(format!("Activation_{index}")));
+        assert_eq!(config["transform"], expected);
+    }
+    Ok(())
+}
