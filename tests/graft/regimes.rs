@@ -280,7 +280,7 @@ fn a_plan_says_what_would_run_and_what_is_complete() {
     place.write("experiments/fine_tuning.toml", with_source("0.001"));
     let before = place.succeed(&["plan", "experiments"]).out;
     assert!(
-        before.contains("after its source model is trained"),
+        before.contains("after the model that it starts from is trained"),
         "{before}"
     );
     place.succeed(&["run", "experiments"]);
