@@ -3,7 +3,7 @@
 //! It knows neither names nor learning rates: a frozen layer is one that [`Module::freeze`] froze,
 //! which stops gradients, batch-norm statistics and dropout alike.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
@@ -130,8 +130,9 @@ impl Layer {
                 let shape = &spec.parameters[0].shape;
                 norm.gamma = parameter(first_id, shape, values(0), device);
                 norm.beta = parameter(first_id + 1, shape, values(1), device);
-                norm.running_mean.update(tensor(shape, values(2), device));
-                norm.running_var.update(tensor(shape, values(3), device));
+                // Not by `update`, which inference does not see before the next synchronization.
+                norm.running_mean = RunningState::new(tensor(shape, values(2), device));
+                norm.running_var = RunningState::new(tensor(shape, values(3), device));
                 Layer::BatchNorm(norm)
             }
             Operation::Dropout { rate, scaling } => Layer::Dropout(Dropout::new(rate, scaling)),
@@ -153,10 +154,9 @@ impl Layer {
                 set(&mut norm.gamma, &shapes[0].shape, next());
                 set(&mut norm.beta, &shapes[1].shape, next());
                 let device = norm.gamma.device();
-                norm.running_mean
-                    .update(tensor(&shapes[2].shape, next(), &device));
-                norm.running_var
-                    .update(tensor(&shapes[3].shape, next(), &device));
+                norm.running_mean =
+                    RunningState::new(tensor(&shapes[2].shape, next(), &device));
+                norm.running_var = RunningState::new(tensor(&shapes[3].shape, next(), &device));
             }
             Layer::Dropout(_) | Layer::Fixed(_) => {}
         }
