@@ -116,7 +116,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
     commit::recover(&run.dir)?;
     if !force && find::status(&run.dir, &identity) == Status::Complete {
-        copy_model(run)?;
+        copy_model(run, reporter)?;
         reporter.event(Event::Skipped);
         return Ok(Outcome::Skipped);
     }
@@ -192,7 +192,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         files: Default::default(),
     };
     writer.commit(record)?;
-    copy_model(run)?;
+    copy_model(run, reporter)?;
     for damaged in summary::write_summary(Path::new(RESULTS))? {
         reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
     }
@@ -247,12 +247,16 @@ fn write_files(
     )
 }
 
-/// Puts a copy of the record's model where the experiment wants one.
-fn copy_model(run: &Run) -> Result<()> {
-    match &run.experiment.save_path {
-        Some(copy) => model_file::copy(&run.dir.join(record::MODEL), copy),
-        None => Ok(()),
+/// Puts a copy of the record's model where the experiment wants one, and says what it lacks.
+fn copy_model(run: &Run, reporter: &mut dyn Reporter) -> Result<()> {
+    let Some(copy) = &run.experiment.save_path else {
+        return Ok(());
+    };
+    for lacking in model_file::copy(&run.dir.join(record::MODEL), copy)? {
+        let note = format!("not in {}: {lacking}", copy.display());
+        reporter.event(Event::Note(&note));
     }
+    Ok(())
 }
 
 fn json(receipt: &Receipt) -> Result<String> {

@@ -11,6 +11,7 @@ mod describe;
 mod document;
 mod initializer;
 pub mod layouts;
+mod mode;
 mod write;
 
 pub use super::pickle::value::Value;
