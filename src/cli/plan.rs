@@ -51,7 +51,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut specs: Vec<Option<NetworkSpec>> = Vec::with_capacity(runs.len());
     let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
-        let outlined = outline(run, &specs);
+        let outlined = outline(run, &specs).and_then(|outline| {
+            runner::check_save_path(run, &outline)?;
+            Ok(outline)
+        });
         let status = status(run, &pending);
         pending.push(status != "complete, would be skipped");
         let first = runs[..index]

@@ -47,7 +47,7 @@ impl Log {
         Ok(Self(Arc::new(file.at(path.display())?)))
     }
 
-    fn write(&self, text: &str) {
+    pub fn write(&self, text: &str) {
         // The record has its own log, whose failures end the run; this one is a convenience.
         if let Err(error) = writeln!(&*self.0, "{text}") {
             eprintln!("warning: cannot write the log: {error}");

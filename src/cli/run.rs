@@ -76,6 +76,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             Ok(_) => ended.push(true),
             Err(error) => {
                 eprintln!("error: {error}");
+                if let Some(log) = &log {
+                    log.write(&format!("error: {error}"));
+                }
                 failed.push(run.name());
                 ended.push(false);
                 if arguments.fail_fast {

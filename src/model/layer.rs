@@ -154,8 +154,7 @@ impl Layer {
                 set(&mut norm.gamma, &shapes[0].shape, next());
                 set(&mut norm.beta, &shapes[1].shape, next());
                 let device = norm.gamma.device();
-                norm.running_mean =
-                    RunningState::new(tensor(&shapes[2].shape, next(), &device));
+                norm.running_mean = RunningState::new(tensor(&shapes[2].shape, next(), &device));
                 norm.running_var = RunningState::new(tensor(&shapes[3].shape, next(), &device));
             }
             Layer::Dropout(_) | Layer::Fixed(_) => {}

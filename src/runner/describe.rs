@@ -9,9 +9,11 @@ use crate::source::neon::{Description, Instance, Value};
 
 /// The description of the model that a run of `experiment` with `seed` leaves.
 pub fn describe(experiment: &Experiment, outline: &Outline, seed: u64) -> Description {
+    let (optimizers, without_place) = optimizers(experiment, outline);
     Description {
         network: outline.spec.clone(),
-        optimizers: optimizers(experiment, outline),
+        optimizers,
+        without_place,
         cost: cost(experiment.loss.name),
         epochs: experiment.epochs,
         seed,
@@ -36,8 +38,11 @@ fn cost(name: LossName) -> Instance {
 }
 
 /// One by default, and one for each layer with parameters that learns by another rule or at another
-/// rate; without those that neon does not have. What schedules say is left out.
-fn optimizers(experiment: &Experiment, outline: &Outline) -> BTreeMap<String, Instance> {
+/// rate. What schedules say is left out; besides, a sentence for each that neon does not have.
+fn optimizers(
+    experiment: &Experiment,
+    outline: &Outline,
+) -> (BTreeMap<String, Instance>, Vec<String>) {
     let settings = &experiment.optimizer;
     let layers = outline.rates.iter().zip(&outline.spec.layers);
     let with_parameters = layers.filter(|(_, spec)| !spec.parameters.is_empty());
@@ -47,11 +52,23 @@ fn optimizers(experiment: &Experiment, outline: &Outline) -> BTreeMap<String, In
         let rule = own.map_or(&settings.rule, |entry| &entry.rule);
         differs.then_some((rate.layer.as_str(), rule, rate.multiplier))
     });
-    [("default", &settings.rule, 1.0)]
-        .into_iter()
-        .chain(other)
-        .filter_map(|(name, rule, rate)| Some((name.to_string(), optimizer(rule, rate)?)))
-        .collect()
+    if class_and_arguments(&settings.rule).is_none() {
+        let name = settings.rule.algorithm.name();
+        let all = format!("the optimizers: neon has no `{name}`, which is the default here");
+        return (BTreeMap::new(), vec![all]);
+    }
+    let mut optimizers = BTreeMap::new();
+    let mut without_place = Vec::new();
+    for (layer, rule, rate) in [("default", &settings.rule, 1.0)].into_iter().chain(other) {
+        match optimizer(rule, rate) {
+            Some(optimizer) => drop(optimizers.insert(layer.to_string(), optimizer)),
+            None => without_place.push(format!(
+                "the optimizer of `{layer}`: neon has no `{}`, and would take the default one",
+                rule.algorithm.name()
+            )),
+        }
+    }
+    (optimizers, without_place)
 }
 
 /// The optimizer of neon's that follows `rule`, at `multiplier` times its rate.

@@ -20,6 +20,8 @@ use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
 use crate::files;
 use crate::model::backend;
+use crate::model::network::NamedTensor;
+use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
 use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
@@ -115,15 +117,13 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
 
     commit::recover(&run.dir)?;
     if !force && find::status(&run.dir, &identity) == Status::Complete {
-        copy_model(run)?;
+        copy_model(run, reporter)?;
         reporter.event(Event::Skipped);
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
     let (outline, weights) = setup::start(experiment, &inputs)?;
-    if let Some(path) = &experiment.save_path {
-        model_file::check(path, &describe::describe(experiment, &outline, run.seed))?;
-    }
+    check_save_path(run, &outline)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
@@ -159,6 +159,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         watch.note("stopped; a checkpoint is kept");
         return Ok(Outcome::Stopped);
     }
+    check_finite(&trainer.tensors(), experiment.dtype)?;
     let evaluation = trainer.evaluate(&inputs.test)?;
     write_files(&writer, run, &trainer, &evaluation, &outline, &inputs)?;
     watch.close()?;
@@ -191,12 +192,36 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         files: Default::default(),
     };
     writer.commit(record)?;
-    copy_model(run)?;
+    copy_model(run, reporter)?;
     for damaged in summary::write_summary(Path::new(RESULTS))? {
         reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
     }
     reporter.event(Event::Finished(&Record::read(&run.dir)?));
     Ok(Outcome::Finished)
+}
+
+/// Checks that the format of `save_path`, if there is one, is known and has a place for the model.
+///
+/// # Errors
+/// It has not.
+pub fn check_save_path(run: &Run, outline: &Outline) -> Result<()> {
+    let Some(path) = &run.experiment.save_path else {
+        return Ok(());
+    };
+    let description = describe::describe(&run.experiment, outline, run.seed);
+    model_file::check(path, &description)
+}
+
+/// A model that has overflowed or diverged is no result, though its confidences may still be numbers.
+fn check_finite(tensors: &[NamedTensor], dtype: Dtype) -> Result<()> {
+    match tensors.iter().find(|tensor| !tensor.values.is_finite()) {
+        None => Ok(()),
+        Some(tensor) => Err(Error::new(format!(
+            "after training, {} holds values that are not finite in {dtype}",
+            tensor.name()
+        ))
+        .help("lower optimizer.learning_rate or preprocessing.scale, or choose another `dtype`")),
+    }
 }
 
 fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
@@ -246,12 +271,16 @@ fn write_files(
     )
 }
 
-/// Puts a copy of the record's model where the experiment wants one.
-fn copy_model(run: &Run) -> Result<()> {
-    match &run.experiment.save_path {
-        Some(copy) => model_file::copy(&run.dir.join(record::MODEL), copy),
-        None => Ok(()),
+/// Puts a copy of the record's model where the experiment wants one, and says what it lacks.
+fn copy_model(run: &Run, reporter: &mut dyn Reporter) -> Result<()> {
+    let Some(copy) = &run.experiment.save_path else {
+        return Ok(());
+    };
+    for lacking in model_file::copy(&run.dir.join(record::MODEL), copy)? {
+        let note = format!("not in {}: {lacking}", copy.display());
+        reporter.event(Event::Note(&note));
     }
+    Ok(())
 }
 
 fn json(receipt: &Receipt) -> Result<String> {

@@ -109,18 +109,19 @@ pub fn make_way(path: &Path) -> Result<()> {
 /// # Errors
 /// It has not; the error names the layer.
 pub fn check(path: &Path, model: &Description) -> Result<()> {
-    match convert::target(path)? {
+    match convert::target(path).at("save_path")? {
         Target::Safetensors => Ok(()),
         _ => neon::describe(model, |_| false).map(drop).at("save_path"),
     }
 }
 
-/// Puts a copy of the model at `model` to `path`, in the format that its ending says.
+/// Puts a copy of the model at `model` to `path`, in the format that its ending says. The result
+/// names what that format has no place for, and why.
 ///
 /// # Errors
 /// As [`convert::convert`].
-pub fn copy(model: &Path, path: &Path) -> Result<()> {
-    convert::convert(model, path, &Options::default()).map(drop)
+pub fn copy(model: &Path, path: &Path) -> Result<Vec<String>> {
+    convert::convert(model, path, &Options::default()).map(|converted| converted.left_out)
 }
 
 /// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says,

@@ -16,7 +16,7 @@ use crate::config::experiment::NEON_ENDINGS;
 use crate::error::{At, Error, Result};
 use crate::files::FileStamp;
 use crate::model::spec::shape_text;
-use crate::numbers::Dtype;
+use crate::numbers::{Dtype, Numbers};
 
 /// What is to become of the model.
 #[derive(Debug, Clone, Default)]
@@ -94,9 +94,9 @@ pub fn target(path: &Path) -> Result<Target> {
 /// Converts the model at `input` to a new file at `output`.
 ///
 /// # Errors
-/// `input` cannot be read; the new format has no place for a tensor or a layer, or needs a
-/// description of the layers that is not there; `output` cannot be written. The file at `output`,
-/// if there was one, is then as before.
+/// `input` cannot be read; a value is beyond the precision that is asked for; the new format has no
+/// place for a tensor or a layer, or needs a description of the layers that is not there; `output`
+/// cannot be written. The file at `output`, if there was one, is then as before.
 pub fn convert(input: &Path, output: &Path, options: &Options) -> Result<Converted> {
     let by_ending = target(output);
     let keep_layout = options.to.is_none();
@@ -111,8 +111,7 @@ pub fn convert(input: &Path, output: &Path, options: &Options) -> Result<Convert
     }
     if let Some(dtype) = options.dtype {
         for tensor in &mut document.tensors {
-            let values = std::mem::replace(&mut tensor.values, Vec::new().into());
-            tensor.values = values.to(dtype);
+            round(tensor, dtype).at(input.display())?;
         }
     }
     let format = match (to, keep_layout) {
@@ -135,6 +134,31 @@ pub fn convert(input: &Path, output: &Path, options: &Options) -> Result<Convert
         states: states.count(),
         left_out: document.left_out,
     })
+}
+
+/// Rounds the values to `dtype`, which must not make an infinity of a finite one.
+fn round(tensor: &mut Tensor, dtype: Dtype) -> Result<()> {
+    if tensor.values.dtype() == dtype {
+        return Ok(());
+    }
+    let values = std::mem::take(&mut tensor.values).to_f64();
+    let finite = values.iter().copied().filter(|value| value.is_finite());
+    // If any becomes infinite, the largest does.
+    let largest = finite.fold(0.0, |largest: f64, value| {
+        match value.abs() > largest.abs() {
+            true => value,
+            false => largest,
+        }
+    });
+    let rounded = Numbers::new(dtype, [largest]).to_f64();
+    if rounded.iter().any(|value| value.is_infinite()) {
+        let problem = format!("{largest:e} is too large for {dtype}: it would become infinite");
+        return Err(Error::new(problem)
+            .at(&tensor.name)
+            .help("convert to a `--dtype` of a wider range: bf16 has that of f32"));
+    }
+    tensor.values = Numbers::new(dtype, values);
+    Ok(())
 }
 
 /// Writes the model in neon's format: in `layout`, or in the one that it has.
@@ -176,6 +200,9 @@ fn in_neons_terms(document: &mut Document) -> Result<Value> {
     match &document.described {
         Some(Described::Neon(description)) => Ok(description.clone()),
         Some(Described::Graft(model)) => {
+            document
+                .left_out
+                .extend(model.without_place.iter().cloned());
             if neon::renames(&model.network) {
                 let names = "the names of layers without parameters: neon numbers them itself";
                 document.left_out.push(names.to_string());
@@ -252,7 +279,11 @@ fn fitting(wanted: &Tensor, have: &mut HashMap<String, Tensor>) -> Result<Tensor
         other => other,
     };
     let (shape, conversion) = match wanted.shape.as_slice() {
-        &[k, c, r, s] => (vec![c * r * s, k], Conversion::Transpose),
+        // A shape of more values than there can be fits nothing.
+        &[k, c, r, s] => {
+            let rows = c.saturating_mul(r).saturating_mul(s);
+            (vec![rows, k], Conversion::Transpose)
+        }
         &[values] => (vec![values, 1], Conversion::Flatten),
         shape => (shape.to_vec(), Conversion::AsIs),
     };

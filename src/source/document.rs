@@ -6,7 +6,7 @@
 //! remembers of it. All others keep the names and layouts of their file. This module knows
 //! safetensors; `neon` knows the other form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -59,27 +59,82 @@ pub const NEON_MODEL: &str = "neon.model";
 /// What names of optimizer states begin with.
 const OPTIMIZER: &str = "optimizer.";
 
+/// Roles of the tensors that an optimizer keeps states of: graft's; neon's, in layers of classes that graft
+/// does not know.
+const ROLES: [&str; 10] = [
+    "weight",
+    "bias",
+    "scale",
+    "shift",
+    "mean",
+    "variance",
+    "W",
+    "weight_bias",
+    "gamma",
+    "beta",
+];
+/// With a number behind it: the role of a tensor of which neon does not say which it is.
+const UNKNOWN_ROLE: &str = "parameter";
+
 /// Name of the `index`th state that an optimizer keeps of a tensor.
 pub fn state_name(layer: &str, role: &str, index: usize) -> String {
     format!("{OPTIMIZER}{layer}.{role}.{index}")
 }
 
-/// Whether this is the name of an optimizer's state.
+/// Role of the `index`th tensor of a layer that neon does not say more of.
+pub fn unknown_role(index: usize) -> String {
+    format!("{UNKNOWN_ROLE}{index}")
+}
+
+/// Whether this is the name of an optimizer's state: `optimizer.<layer>.<role>.<number>`. A layer
+/// may be called `optimizer`: `optimizer.weight` is a tensor of it.
 pub fn is_state(name: &str) -> bool {
-    name.starts_with(OPTIMIZER)
+    state_of(name).is_some()
+}
+
+/// The layer and the role of the tensor that `name` is a state of.
+fn state_of(name: &str) -> Option<(&str, &str)> {
+    let (tensor, index) = name.strip_prefix(OPTIMIZER)?.rsplit_once('.')?;
+    let (layer, role) = tensor.rsplit_once('.')?;
+    let is_role = ROLES.contains(&role) || role.strip_prefix(UNKNOWN_ROLE).is_some_and(is_number);
+    (is_role && is_number(index)).then_some((layer, role))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Checks that what reads as an optimizer's state belongs to a layer among these `names` of tensors.
+///
+/// # Errors
+/// It does not: it may be a tensor of a layer `optimizer.…`, and would be lost as a state.
+pub fn check_states<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    let own = names.clone().filter(|name| !is_state(name));
+    let layers: HashSet<_> = own
+        .filter_map(|name| name.rsplit_once('.'))
+        .map(|n| n.0)
+        .collect();
+    for name in names {
+        if let Some((layer, _)) = state_of(name)
+            && !layers.contains(layer)
+        {
+            let layer = layer.escape_debug();
+            return Err(Error::new(format!(
+                "is named as what an optimizer remembers of a layer `{layer}`, which is not there"
+            ))
+            .at(name.escape_debug())
+            .help("a tensor of a layer needs a name that does not end in a number"));
+        }
+    }
+    Ok(())
 }
 
 impl Tensor {
     /// The role in the name: `weight` of `conv1_1.weight` and of `optimizer.conv1_1.weight.0`.
     pub fn role(&self) -> &str {
-        let owner = match is_state(&self.name) {
-            true => self
-                .name
-                .rsplit_once('.')
-                .map_or("", |(owner, _index)| owner),
-            false => &self.name,
-        };
-        owner.rsplit_once('.').map_or("", |(_layer, role)| role)
+        let of_tensor = || self.name.rsplit_once('.');
+        let found = state_of(&self.name).or_else(of_tensor);
+        found.map_or("", |(_layer, role)| role)
     }
 
     /// Whether it is an optimizer's state.
@@ -132,6 +187,7 @@ impl Document {
 
 fn from_safetensors(bytes: &[u8]) -> Result<Document> {
     let stock = safetensors::decode(bytes)?;
+    check_states(stock.tensors.iter().map(|stored| stored.name.as_str()))?;
     let mut metadata = stock.metadata;
     let neon = description(&mut metadata, NEON_MODEL)?.map(Described::Neon);
     let graft = description(&mut metadata, GRAFT_MODEL)?.map(Described::Graft);

@@ -12,6 +12,7 @@ mod describe;
 mod document;
 mod initializer;
 pub mod layouts;
+mod mode;
 mod write;
 
 pub use super::pickle::value::Value;

@@ -133,4 +133,4 @@ impl<'a> Pickle<'a> {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(super) mod tests;

@@ -105,6 +105,7 @@ pub fn load(path: &Path) -> Result<Stock> {
 /// `conv1_1`. Byte strings and what an optimizer remembers belong to no layer.
 pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     let stock = decode(bytes)?;
+    document::check_states(stock.tensors.iter().map(|stored| stored.name.as_str()))?;
     let mut layers: Vec<SourceLayer> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for stored in stock.tensors {

@@ -254,3 +254,33 @@ type = "softmax"
     );
     assert!(back == tensors(&place, "results/e/model.safetensors"));
 }
+
+#[test]
+fn what_a_file_for_neon_has_no_place_for_is_said() {
+    let place = Place::new();
+    let entry = "[[optimizer.layer]]\nname = \"cls_smile\"\nalgorithm = \"lion\"\n";
+    let experiment = format!("save_path = \"model.prm\"\n{TINY}{entry}");
+    place.write("e.toml", &experiment);
+    let printed = place.succeed(&["run", "e.toml"]).err;
+    for lacking in [
+        "`graft.input`: neon's files have no place for it",
+        "the optimizer of `cls_smile`: neon has no `lion`, and would take the default one",
+    ] {
+        let note = format!("e: not in model.prm: {lacking}");
+        assert!(printed.contains(&note), "{printed}");
+    }
+    // `convert` says it too.
+    let model = "results/e/model.safetensors";
+    let converted = place.succeed(&["convert", model, "again.prm", "--format", "csv"]);
+    let left_out = fact(&converted.out, "left out").join("\n");
+    assert!(left_out.contains("neon has no `lion`"), "{left_out}");
+
+    let default = "[optimizer]\nalgorithm = \"adamw\"\n";
+    place.write(
+        "all.toml",
+        format!("save_path = \"all.prm\"\n{TINY}{default}"),
+    );
+    let printed = place.succeed(&["run", "all.toml"]).err;
+    let note = "not in all.prm: the optimizers: neon has no `adamw`, which is the default here";
+    assert!(printed.contains(note), "{printed}");
+}

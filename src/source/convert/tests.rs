@@ -256,3 +256,87 @@ fn a_file_that_is_no_model_is_refused() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_layer_called_optimizer_goes_to_neon_and_back() -> Result<()> {
+    let bench = Bench::new()?;
+    let mut document = Document::read(&fixture(TRAINED))?;
+    for tensor in &mut document.tensors {
+        tensor.name = tensor.name.replace("conv1_1.", "optimizer.");
+    }
+    let Some(Described::Neon(description)) = &document.described else {
+        return Err(Error::new("no description"));
+    };
+    let json = serde_json::to_string(description).map_err(|e| Error::new(e.to_string()))?;
+    let renamed = json
+        .replace("\"conv1_1\"", "\"optimizer\"")
+        .replace("conv1_1.", "optimizer.");
+    let renamed = serde_json::from_str(&renamed).map_err(|e| Error::new(e.to_string()))?;
+    document.described = Some(Described::Neon(renamed));
+    let ours = bench.path("model.safetensors");
+    document.write_safetensors(&ours)?;
+
+    let neons = bench.convert(&ours, "model.prm", &Options::default())?;
+    let back = bench.convert(&neons, "back.safetensors", &Options::default())?;
+    assert!(tensors(&back)? == tensors(&ours)?);
+    for path in [&ours, &neons, &back] {
+        let has = |layer: &SourceLayer| layer.name == "optimizer" && layer.tensors.len() == 1;
+        assert!(layers(path)?.iter().any(has), "{}", path.display());
+    }
+    let options = Options {
+        drop_states: true,
+        ..Options::default()
+    };
+    let converted = convert(&neons, &bench.path("without.prm"), &options)?;
+    assert_eq!((converted.tensors, converted.states), (32, 0));
+    Ok(())
+}
+
+#[test]
+fn a_state_of_no_layer_is_refused_rather_than_lost() -> Result<()> {
+    let bench = Bench::new()?;
+    let mut document = Document::read(&fixture(TRAINED))?;
+    document
+        .tensors
+        .retain(|tensor| tensor.name != "conv1_1.weight");
+    let path = bench.path("model.safetensors");
+    document.write_safetensors(&path)?;
+    let expected = "model.safetensors: optimizer.conv1_1.weight.0: is named as what an optimizer \
+                    remembers of a layer `conv1_1`, which is not there";
+    let refusal = bench.refusal(&path, "model.prm", &Options::default());
+    assert!(refusal.contains(expected), "{refusal}");
+    let refusal = layers(&path).err().map(|error| error.to_string());
+    assert!(refusal.is_some_and(|refusal| refusal.contains(expected)));
+    Ok(())
+}
+
+#[test]
+fn a_value_that_a_precision_would_make_infinite_is_refused_by_tensor() -> Result<()> {
+    let bench = Bench::new()?;
+    let mut document = Document::read(&fixture("neon/source_vgg_tiny.p"))?;
+    let tensor = document
+        .tensors
+        .iter_mut()
+        .find(|t| t.name == "conv1_1_bias.bias");
+    let tensor = tensor.ok_or_else(|| Error::new("no bias"))?;
+    let mut values = tensor.values.to_f64();
+    // What is infinite already stays so; the largest number of f16 is 65504.
+    (values[0], values[1], values[2]) = (f64::INFINITY, -70_000.0, 65_504.0);
+    tensor.values = Numbers::new(Dtype::F64, values.clone());
+    let path = bench.path("model.safetensors");
+    document.write_safetensors(&path)?;
+    let of = |dtype| Options {
+        dtype: Some(dtype),
+        ..Options::default()
+    };
+    let refusal = bench.refusal(&path, "half.safetensors", &of(Dtype::F16));
+    let expected = "model.safetensors: conv1_1_bias.bias: -7e4 is too large for f16: it would \
+                    become infinite";
+    assert!(refusal.contains(expected), "{refusal}");
+    let wide = bench.convert(&path, "wide.safetensors", &of(Dtype::F32))?;
+    let wide = tensors(&wide)?
+        .into_iter()
+        .find(|t| t.name == "conv1_1_bias.bias");
+    assert_eq!(wide.map(|t| t.values.to_f64()), Some(values));
+    Ok(())
+}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::{Transform, transform};
 use super::initializer::initializer;
-use crate::config::experiment::DropoutScaling;
+use super::mode::mode;
 use crate::error::{Error, Result};
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role};
 use crate::source::document::state_name;
@@ -21,6 +21,9 @@ pub struct Description {
     pub network: NetworkSpec,
     /// By layer name, or `default`; without `default`: not said.
     pub optimizers: BTreeMap<String, Instance>,
+    /// What neon's classes cannot say of the training, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_place: Vec<String>,
     /// E.g. `CrossEntropyMulti`.
     pub cost: Instance,
     /// Epochs of training that are over.
@@ -151,9 +154,10 @@ fn class_and_config(
     if let Some(transform) = transform(spec.operation) {
         return Ok(("Activation", activation(transform, names)));
     }
-    let init = || {
-        let init = spec.parameters.first().map(initializer);
-        ("init", init.unwrap_or(Value::None))
+    let init = || -> Result<_> {
+        let init = spec.parameters.first().map(initializer).transpose();
+        let init = init.map_err(|e| e.at(format!("layer `{}`", spec.name)))?;
+        Ok(("init", init.unwrap_or(Value::None)))
     };
     Ok(match spec.operation {
         Operation::Convolution { stride, padding } => {
@@ -166,14 +170,14 @@ fn class_and_config(
                 ("fshape", Value::Tuple(fshape.into())),
                 ("strides", int(stride)),
                 ("padding", int(padding)),
-                init(),
+                init()?,
             ];
             ("Convolution", config)
         }
-        Operation::Bias => ("Bias", vec![init()]),
+        Operation::Bias => ("Bias", vec![init()?]),
         Operation::Linear => {
             let outputs = spec.output.first().copied().unwrap_or(0);
-            ("Linear", vec![("nout", int(outputs)), init()])
+            ("Linear", vec![("nout", int(outputs)), init()?])
         }
         Operation::BatchNorm { epsilon, momentum } => {
             // The share of the old statistics, where graft says that of the new ones.
@@ -328,68 +332,6 @@ fn backend(model: &Description) -> Result<Value> {
         ("compat_mode", Value::text(mode(&model.network)?)),
         ("rng_seed", Value::Int(seed)),
     ]))
-}
-
-/// neon's mode in which dropout and poolings do what they do here: `neon` multiplies what dropout
-/// kept at inference and rounds the sizes of poolings down, `caffe` divides it in training and
-/// rounds them up.
-fn mode(network: &NetworkSpec) -> Result<&'static str> {
-    let outputs = network.layers.iter().map(|layer| layer.output.as_slice());
-    let inputs = [network.input.as_slice()].into_iter().chain(outputs);
-    let layers = network.layers.iter().zip(inputs);
-    let mut needs = layers.filter_map(|(layer, input)| Some((layer, needed_mode(layer, input)?)));
-    let Some((first, mode)) = needs.next() else {
-        return Ok("neon");
-    };
-    match needs.find(|(_, other)| *other != mode) {
-        None => Ok(mode),
-        Some((layer, other)) => Err(Error::new(format!(
-            "neon does this in its mode `{other}`, but what `{}` does in its mode `{mode}`",
-            first.name
-        ))
-        .at(format!("layer `{}`", layer.name))
-        .help(
-            "`compatibility = \"neon\"` or \"caffe\" lets all layers follow one mode; or keep \
-             this model as .safetensors",
-        )),
-    }
-}
-
-/// The mode that a layer on such an input needs; `None` if it does the same in both.
-fn needed_mode(layer: &LayerSpec, input: &[usize]) -> Option<&'static str> {
-    let (kernel, stride, padding, ceil) = match layer.operation {
-        Operation::Dropout { rate, scaling } if rate > 0.0 => {
-            return Some(match scaling {
-                DropoutScaling::Training => "caffe",
-                DropoutScaling::Inference => "neon",
-            });
-        }
-        Operation::MaxPooling {
-            kernel,
-            stride,
-            padding,
-            ceil,
-        }
-        | Operation::AveragePooling {
-            kernel,
-            stride,
-            padding,
-            ceil,
-        } => (kernel, stride, padding, ceil),
-        _ => return None,
-    };
-    // Sizes may come from a file that was tampered with.
-    let rest = |&size: &usize| {
-        (size + 2 * padding)
-            .checked_sub(kernel)?
-            .checked_rem(stride)
-    };
-    let fits = input.iter().skip(1).all(|size| rest(size) == Some(0));
-    match (fits, ceil) {
-        (true, _) => None,
-        (false, true) => Some("caffe"),
-        (false, false) => Some("neon"),
-    }
 }
 
 fn without_place(layer: &LayerSpec, what: &str) -> Error {

@@ -6,10 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Reader, filter, get, layouts, nameless, not_a_model, text};
+use super::{LONGEST_NAME, Reader, filter, get, layouts, nameless, not_a_model, text};
 use crate::error::{Error, Result};
 use crate::source::Format;
-use crate::source::document::{Described, Document, Tensor, state_name};
+use crate::source::document::{
+    Described, Document, Tensor, check_states, is_state, state_name, unknown_role,
+};
 use crate::source::matching::Conversion;
 use crate::source::numpy::{self, Scalar};
 use crate::source::pickle::value::Value;
@@ -18,7 +20,8 @@ use crate::source::pickle::{self, Node, NodeId, Pickle};
 /// Reads the pickle in `bytes`.
 ///
 /// # Errors
-/// A pickle that is malformed, refused or not a model of neon's; two layers of one name, parameters that are no dictionary of arrays.
+/// A pickle that is malformed, refused or not a model of neon's, or that holds more than a model
+/// does; two layers of one name, parameters that are no dictionary of arrays.
 pub fn document(bytes: &[u8]) -> Result<Document> {
     let pickle = pickle::parse(bytes)?;
     let root = pickle.root();
@@ -33,9 +36,11 @@ pub fn document(bytes: &[u8]) -> Result<Document> {
         tensors: Vec::new(),
         left_out: Vec::new(),
         steps_left: MOST_VALUES,
+        text_left: SHARED_TEXT + bytes.len(),
         depth: 0,
     };
     let description = walk.value(root, "")?;
+    check_states(walk.tensors.iter().map(|tensor| tensor.name.as_str()))?;
     Ok(Document {
         format: description.as_ref().map_or(Format::Neon, layouts::format),
         sha256: String::new(),
@@ -50,6 +55,9 @@ pub fn document(bytes: &[u8]) -> Result<Document> {
 /// value again and again, or nest it.
 const MOST_VALUES: usize = 1 << 20;
 const DEEPEST: usize = 100;
+/// Bytes of text besides those of the file, in which a name may be written once and referred to by
+/// each layer.
+const SHARED_TEXT: usize = 1 << 24;
 
 struct Walk<'a> {
     pickle: &'a Pickle<'a>,
@@ -60,31 +68,49 @@ struct Walk<'a> {
     tensors: Vec<Tensor>,
     left_out: Vec<String>,
     steps_left: usize,
+    /// Bytes of text that may still be kept.
+    text_left: usize,
     depth: usize,
 }
 
 impl<'a> Walk<'a> {
     /// The value at `id`; `None` if it cannot be kept, which is then noted.
     fn value(&mut self, id: NodeId, place: &str) -> Result<Option<Value>> {
-        let spent = self.steps_left.checked_sub(1);
-        let (Some(steps_left), true) = (spent, self.depth < DEEPEST) else {
-            return Err(Error::new(
-                "holds too many values for a model, or too deeply nested ones",
-            ));
-        };
-        self.steps_left = steps_left;
+        self.take_steps(1)?;
+        if self.depth == DEEPEST {
+            return Err(Error::new("holds values nested too deeply for a model"));
+        }
         self.depth += 1;
         let value = match self.pickle.node(id) {
             Node::Tuple(items) => self.items(items, place)?.map(Value::Tuple),
             Node::List(items) => self.items(items, place)?.map(Value::List),
             Node::Dict(entries) => Some(self.dictionary(id, entries, place)?),
-            _ => self.leaf(id, place),
+            _ => self.leaf(id, place)?,
         };
         self.depth -= 1;
         Ok(value)
     }
 
-    fn leaf(&mut self, id: NodeId, place: &str) -> Option<Value> {
+    fn take_steps(&mut self, steps: usize) -> Result<()> {
+        let too_many = || Error::new("holds too many values for a model");
+        self.steps_left = self.steps_left.checked_sub(steps).ok_or_else(too_many)?;
+        Ok(())
+    }
+
+    fn take_text(&mut self, bytes: usize) -> Result<()> {
+        let too_much = || Error::new("holds too much text for a model");
+        self.text_left = self.text_left.checked_sub(bytes).ok_or_else(too_much)?;
+        Ok(())
+    }
+
+    fn leave_out(&mut self, place: &str, what: &str) -> Result<()> {
+        let note = format!("`{place}` {what}");
+        self.take_text(note.len())?;
+        self.left_out.push(note);
+        Ok(())
+    }
+
+    fn leaf(&mut self, id: NodeId, place: &str) -> Result<Option<Value>> {
         let value = match *self.pickle.node(id) {
             Node::None => Some(Value::None),
             Node::Bool(value) => Some(Value::Bool(value)),
@@ -93,7 +119,7 @@ impl<'a> Walk<'a> {
             _ => match numpy::scalar(self.pickle, id) {
                 Some(Scalar::Int(value)) => Some(Value::Int(value)),
                 Some(Scalar::Float(value)) => value.is_finite().then_some(Value::Float(value)),
-                None => self.pickle.text(id).map(Value::text),
+                None => self.text(id)?,
             },
         };
         if value.is_none() {
@@ -101,9 +127,16 @@ impl<'a> Walk<'a> {
                 true => "holds an array that belongs to no layer",
                 false => "holds something that is neither text nor a plain number",
             };
-            self.left_out.push(format!("`{place}` {what}"));
+            self.leave_out(place, what)?;
         }
-        value
+        Ok(value)
+    }
+
+    fn text(&mut self, id: NodeId) -> Result<Option<Value>> {
+        if let Node::Bytes(bytes) | Node::Text(bytes) = self.pickle.node(id) {
+            self.take_text(bytes.len())?;
+        }
+        Ok(self.pickle.text(id).map(Value::text))
     }
 
     /// All of them, or, if one cannot be kept, none.
@@ -124,23 +157,21 @@ impl<'a> Walk<'a> {
         entries: &[(NodeId, NodeId)],
         place: &str,
     ) -> Result<Value> {
+        self.take_steps(entries.len())?;
         let layer = Layer::of(self.pickle, id).map_err(|e| e.at(place))?;
-        let keys = entries.iter().map(|&(key, _)| self.pickle.text(key));
+        let keys = entries.iter().map(|&(key, _)| text(self.pickle, key));
         let last: HashMap<_, _> = keys.enumerate().map(|(place, key)| (key, place)).collect();
         let mut kept = Vec::new();
         for (index, &(key, value)) in entries.iter().enumerate() {
-            let Some(key) = self.pickle.text(key) else {
-                self.left_out
-                    .push(format!("`{place}` has a key that is no text"));
+            let Some(key) = text(self.pickle, key) else {
+                self.leave_out(place, "has a key that is no name")?;
                 continue;
             };
             if last.get(&Some(key)) != Some(&index) {
                 continue;
             }
-            let inner = match place {
-                "" => key.to_string(),
-                place => format!("{place}.{key}"),
-            };
+            self.take_text(key.len())?;
+            let inner = within(place, key);
             let value = match (&layer, key) {
                 (Some(layer), "params") => self.parameters(value, layer, &inner)?,
                 (Some(layer), "states") => self.states(value, layer)?,
@@ -155,10 +186,12 @@ impl<'a> Walk<'a> {
         let Node::Dict(entries) = self.pickle.node(id) else {
             return Ok(None);
         };
+        self.take_steps(entries.len())?;
         let mut kept = Vec::new();
         for &(key, value) in entries {
             let name = text(self.pickle, key);
             let name = name.ok_or_else(|| Error::new("a parameter has no name").at(place))?;
+            self.take_text(name.len())?;
             let value = match numpy::is_array(self.pickle, value) {
                 true => Some(self.tensor(value, layer, name, None)?),
                 false => self.value(value, place)?,
@@ -173,23 +206,20 @@ impl<'a> Walk<'a> {
         let of_parameter = layer.optimized();
         let named = |index: usize| match of_parameter.get(index) {
             Some(name) => name.to_string(),
-            None => format!("parameter{index}"),
+            None => unknown_role(index),
         };
         let name = layer.name.unwrap_or_default();
         let damaged = || Error::new("its optimizer states are no arrays").at(name);
+        let items = self.pickle.items(id).ok_or_else(damaged)?;
+        self.take_steps(items.len())?;
         let mut kept = Vec::new();
-        for (index, &item) in self
-            .pickle
-            .items(id)
-            .ok_or_else(damaged)?
-            .iter()
-            .enumerate()
-        {
+        for (index, &item) in items.iter().enumerate() {
             if numpy::is_array(self.pickle, item) {
                 kept.push(self.tensor(item, layer, &named(0), Some(index))?);
                 continue;
             }
             let states = self.pickle.items(item).ok_or_else(damaged)?;
+            self.take_steps(states.len())?;
             let states = states.iter().enumerate();
             let states = states.map(|(i, &id)| self.tensor(id, layer, &named(index), Some(i)));
             kept.push(Value::List(states.collect::<Result<_>>()?));
@@ -217,6 +247,14 @@ impl<'a> Walk<'a> {
             Some(index) => state_name(layer_name, role, index),
             None => format!("{layer_name}.{role}"),
         };
+        if is_state(&name) != state.is_some() {
+            return Err(Error::new(format!(
+                "`{name}` would be taken for what an optimizer remembers"
+            ))
+            .at(layer_name)
+            .help("load the model in neon, give the layer another name and save it again"));
+        }
+        self.take_text(name.len())?;
         if !self.names.insert(name.clone()) {
             return Err(
                 Error::new(format!("two layers are called `{layer_name}`")).help(
@@ -230,6 +268,15 @@ impl<'a> Walk<'a> {
             values: conversion.apply(&found.values, &found.shape),
         });
         Ok(Value::Tensor(name))
+    }
+}
+
+/// The place of `key` in the dictionary at `place`, for messages: deep ones are cut short.
+fn within(place: &str, key: &str) -> String {
+    match place {
+        "" => key.to_string(),
+        deep if deep.len() > LONGEST_NAME => deep.to_string(),
+        place => format!("{place}.{key}"),
     }
 }
 
@@ -283,8 +330,9 @@ impl<'a> Layer<'a> {
         let class = self.class.unwrap_or_default();
         if let ("Convolution" | "Convolution_bias", "W") = (class, parameter)
             && let (Some([r, s]), &[rows, filters]) = (self.filter, shape)
-            && let Some(channels) = rows.checked_div(r * s)
-            && channels * r * s == rows
+            && let Some(places) = r.checked_mul(s)
+            && let Some(channels) = rows.checked_div(places)
+            && channels * places == rows
         {
             return Layout {
                 role: "weight",

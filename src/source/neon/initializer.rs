@@ -2,15 +2,21 @@
 
 use super::describe::object;
 use crate::config::experiment::Initializer;
-use crate::model::spec::{ParameterSpec, Role};
+use crate::error::{Error, Result};
+use crate::model::spec::{ParameterSpec, Role, shape_text};
 use crate::source::pickle::value::Value;
 
 /// neon's initializer for what `parameter` was drawn from. Where neon has none of its kind: the
 /// bounds, or the deviation, that it has here.
-pub fn initializer(parameter: &ParameterSpec) -> Value {
+///
+/// # Errors
+/// A shape of more values than a computer counts, as a file that was tampered with may have it.
+pub fn initializer(parameter: &ParameterSpec) -> Result<Value> {
     let is_convolution = parameter.shape.len() == 4;
-    let fan_in: usize = parameter.shape.iter().skip(1).product();
-    let fans = fan_in + fan_out(parameter);
+    let (fan_in, fans) = fans(parameter).ok_or_else(|| {
+        let shape = shape_text(&parameter.shape);
+        Error::new(format!("its shape {shape} is no shape of a tensor"))
+    })?;
     let (class, config) = match parameter.initializer {
         Initializer::Constant { value: 0.0 } => ("Constant", vec![]),
         Initializer::Constant { value } => ("Constant", vec![("val", Value::Float(value))]),
@@ -28,7 +34,10 @@ pub fn initializer(parameter: &ParameterSpec) -> Value {
         Initializer::NeonGlorotUniform => ("GlorotUniform", vec![]),
         Initializer::Identity | Initializer::NeonIdentity => ("IdentityInit", vec![]),
     };
-    object(&format!("neon.initializers.initializer.{class}"), config)
+    Ok(object(
+        &format!("neon.initializers.initializer.{class}"),
+        config,
+    ))
 }
 
 type Initial = (&'static str, Vec<(&'static str, Value)>);
@@ -60,14 +69,18 @@ fn locality(local: bool) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// Outputs that one input value reaches.
-fn fan_out(parameter: &ParameterSpec) -> usize {
-    let places: usize = parameter.shape.iter().skip(2).product();
-    match parameter.role {
-        Role::Weight => parameter
-            .shape
-            .first()
-            .map_or(0, |outputs| outputs * places),
+/// Inputs of one output value, and these with the outputs that one input value reaches.
+fn fans(parameter: &ParameterSpec) -> Option<(usize, usize)> {
+    let product = |sizes: &[usize]| {
+        let mut sizes = sizes.iter();
+        sizes.try_fold(1, |product: usize, &size| product.checked_mul(size))
+    };
+    let shape = parameter.shape.as_slice();
+    let fan_in = product(shape.get(1..).unwrap_or_default())?;
+    let places = product(shape.get(2..).unwrap_or_default())?;
+    let fan_out = match (parameter.role, shape.first()) {
+        (Role::Weight, Some(outputs)) => outputs.checked_mul(places)?,
         _ => 0,
-    }
+    };
+    Some((fan_in, fan_in.checked_add(fan_out)?))
 }

@@ -138,3 +138,62 @@ fn dictionaries_and_lists_too_large_for_a_model_are_refused() {
     assert!(refusal([&b"]("[..], &b"N".repeat(20_000), b"e"].concat()).contains("too many"));
     assert!(refusal(b"K\x01".to_vec()).contains("not a list"));
 }
+
+/// What `document` says of a model that holds `more` besides.
+fn document_refusal(more: Vec<u8>) -> String {
+    let root = dict(&[("model", dict(&[])), ("more", more)]);
+    let error = document(&[root, b".".to_vec()].concat()).err();
+    error.map(|error| error.to_string()).unwrap_or_default()
+}
+
+/// `first`, and a reference to it `times` times.
+fn shared(first: &[u8], times: usize) -> Vec<u8> {
+    [&b"]("[..], first, b"q\x05", &b"h\x05".repeat(times), b"e"].concat()
+}
+
+fn long_text(bytes: usize) -> Vec<u8> {
+    let length = (bytes as u32).to_le_bytes();
+    [&b"T"[..], &length, &vec![b'x'; bytes]].concat()
+}
+
+#[test]
+fn values_that_are_shared_cannot_fill_the_memory_of_convert() {
+    let much = "holds too much text for a model";
+    assert_eq!(document_refusal(shared(&long_text(100_000), 2000)), much);
+    let key = long_text(900);
+    let keyed = [&b"}"[..], &key, b"Ns"].concat();
+    assert_eq!(document_refusal(shared(&keyed, 50_000)), much);
+    // Each of them is noted as left out, with its place.
+    let deep = [&b"}"[..], &key, b"}", &key, b"cnumpy\ndtype\nss"].concat();
+    assert_eq!(document_refusal(shared(&deep, 12_000)), much);
+    let many = "holds too many values for a model";
+    let same_key = [&b"}("[..], &b"U\x01kN".repeat(2000), b"u"].concat();
+    assert_eq!(document_refusal(shared(&same_key, 2000)), many);
+    let states = dict(&[
+        ("params", dict(&[])),
+        ("states", [&b"]("[..], &b"]".repeat(2000), b"e"].concat()),
+    ]);
+    assert_eq!(document_refusal(shared(&states, 2000)), many);
+}
+
+#[test]
+fn a_long_key_is_left_out_and_named() -> Result<()> {
+    let root = [
+        &b"}U\x05model}sU\x04more}"[..],
+        &long_text(LONGEST_NAME + 1),
+        b"Nss.",
+    ]
+    .concat();
+    let expected = ["`more` has a key that is no name"];
+    assert_eq!(document(&root)?.left_out, expected);
+    Ok(())
+}
+
+#[test]
+fn a_parameter_that_reads_as_an_optimizer_state_is_refused() {
+    let params = dict(&[("0", array(&[1]))]);
+    let message = document_refusal(layer(Some("optimizer.fc.weight"), params));
+    let expected = "optimizer.fc.weight: `optimizer.fc.weight.0` would be taken for what an optimizer \
+                    remembers\n  help: ";
+    assert!(message.starts_with(expected), "{message}");
+}

@@ -52,7 +52,12 @@ fn array(tensor: &Tensor) -> Result<Array<'_>> {
     }
     let graft = ["weight", "bias", "scale", "shift", "mean", "variance"];
     let (shape, order) = match tensor.shape.as_slice() {
-        &[k, c, r, s] if graft.contains(&tensor.role()) => (vec![c * r * s, k], Order::Transposed),
+        &[k, c, r, s] if graft.contains(&tensor.role()) => {
+            let rows = c.checked_mul(r).and_then(|rows| rows.checked_mul(s));
+            // Only a tensor of no values has such a shape.
+            let rows = rows.ok_or_else(|| Error::new("its shape is too large"))?;
+            (vec![rows, k], Order::Transposed)
+        }
         &[values] if graft.contains(&tensor.role()) => (vec![values, 1], Order::Same),
         shape => (shape.to_vec(), Order::Same),
     };

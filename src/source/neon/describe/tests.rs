@@ -1,6 +1,7 @@
 //! graft's VGG-16 against the description in neon's own file; layers that neon lacks.
 
 use super::*;
+use crate::config::experiment::DropoutScaling;
 use crate::source::document::{Described, Document};
 use crate::source::tests::{fixture, vgg};
 
@@ -8,6 +9,7 @@ fn model(network: NetworkSpec) -> Description {
     Description {
         network,
         optimizers: BTreeMap::new(),
+        without_place: Vec::new(),
         cost: Instance {
             class: "CrossEntropyMulti".into(),
             config: BTreeMap::new(),
@@ -244,6 +246,34 @@ fn activations_are_neons_transforms_without_their_defaults() -> Result<()> {
         assert_eq!(class, "neon.layers.layer.Activation");
         assert_eq!(config["name"], Value::Text(format!("Activation_{index}")));
         assert_eq!(config["transform"], expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn sizes_of_a_file_that_was_tampered_with_are_refused_by_layer() -> Result<()> {
+    let refusal = |network: NetworkSpec| {
+        let error = describe(&model(network), |_| false).err();
+        error.map(|error| error.to_string()).unwrap_or_default()
+    };
+    let mut padded = odd(false, DropoutScaling::Inference);
+    padded.layers[0].operation = Operation::MaxPooling {
+        kernel: 2,
+        stride: 2,
+        padding: usize::MAX,
+        ceil: false,
+    };
+    assert_eq!(
+        refusal(padded),
+        format!("layer `pool`: a padding of {} is too large", usize::MAX)
+    );
+    for shape in [[usize::MAX, 2, 3, 3], [2, usize::MAX, 3, 3]] {
+        let mut vast = vgg_of_neons()?;
+        vast.layers[0].parameters[0].shape = shape.to_vec();
+        let message = refusal(vast);
+        let expected = "layer `conv1_1`: its shape (";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(message.ends_with("is no shape of a tensor"), "{message}");
     }
     Ok(())
 }
