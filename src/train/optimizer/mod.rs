@@ -4,7 +4,7 @@
 //! differs from neon's as soon as the rate changes; its other rules round their numbers to f32 and
 //! read an f64 state back as f32. Tests hold Adam, AdamW and Lion against Burn's.
 //!
-//! It knows one tensor at a time: limits on gradients are [`super::clip`]'s, rates and the choice
+//! It knows one tensor at a time: limits on gradients are `train::clip`'s, rates and the choice
 //! of the rule [`super::updates`]'.
 
 mod adadelta;
