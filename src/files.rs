@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 
 /// Length and checksum of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,15 @@ pub fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<()> {
-    try_write(path, write).at(path.display())
+    match path.parent() {
+        Some(parent) if parent != Path::new("") && !parent.is_dir() => {
+            let problem = format!("there is no directory {}", parent.display());
+            Err(Error::new(problem)
+                .at(path.display())
+                .help("make it first, or choose another place"))
+        }
+        _ => try_write(path, write).at(path.display()),
+    }
 }
 
 /// `bytes` as lower-case hexadecimal digits.

@@ -247,8 +247,11 @@ fn adopt(document: Document, like: Document) -> Result<Document> {
     }
     let mut left_out = document.left_out;
     let rest = have
-        .into_keys()
-        .map(|name| format!("`{name}`: the model given with --like has no such tensor"));
+        .into_iter()
+        .map(|(name, tensor)| match tensor.is_state() {
+            true => format!("`{name}`: with --like, no optimizer states are taken over"),
+            false => format!("`{name}`: the model given with --like has no such tensor"),
+        });
     let mut rest: Vec<_> = rest.collect();
     rest.sort_unstable();
     left_out.extend(rest);

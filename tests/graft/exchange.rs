@@ -284,3 +284,12 @@ fn what_a_file_for_neon_has_no_place_for_is_said() {
     let note = "not in all.prm: the optimizers: neon has no `adamw`, which is the default here";
     assert!(printed.contains(note), "{printed}");
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let place = Place::new();
+    place.copy_data("neon/target_init.p");
+    let error = place.fail(&["convert", "neon/target_init.p", "none/a.safetensors"]);
+    let message = "none/a.safetensors: there is no directory none";
+    assert!(error.err.contains(message), "{}", error.err);
+}
