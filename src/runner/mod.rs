@@ -85,8 +85,7 @@ pub enum Outcome {
 /// A file cannot be read, or the experiment cannot run.
 pub fn status(run: &Run) -> Result<Option<Status>> {
     let experiment = run.experiment.as_ref();
-    let models = [&experiment.source_model, &experiment.model.initial_weights];
-    let models_are_there = models.into_iter().flatten().all(|path| path.exists());
+    let models_are_there = experiment.models_read().all(|path| path.exists());
     let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };

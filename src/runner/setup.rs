@@ -72,31 +72,30 @@ pub fn outline(
 /// # Errors
 /// As [`outline`]; and a file that cannot be read, or initial weights of another model.
 pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let data = &inputs.train.data;
-    let target = spec(experiment, data.shape(), data.classes())?;
-    let mut weights = Weights::new();
-    let mut initial = None;
-    if let Some(path) = &experiment.model.initial_weights {
-        let model = initial::read(path)?;
-        initial = Some(initial::check(&model, &target)?);
-        weights = initial::weights(&model, &target)?;
-    }
-    let mut receipt = None;
-    if let Some(path) = &experiment.source_model {
-        let source: SourceModel = source::read(path)?;
-        let (tensors, imported) = import::import(&source, &target, &experiment.source.require)?;
+    let (shape, classes) = (inputs.train.data.shape(), inputs.train.data.classes());
+    let source = experiment.source_model.as_deref().map(source::read);
+    let initial = experiment.model.initial_weights.as_deref();
+    let (source, initial) = (source.transpose()?, initial.map(initial::read).transpose()?);
+    let mut outline = outline(
+        experiment,
+        shape,
+        classes,
+        source.as_ref(),
+        initial.as_ref(),
+    )?;
+    let mut weights = match &initial {
+        Some(initial) => initial::weights(initial, &outline.spec)?,
+        None => Weights::new(),
+    };
+    if let Some(source) = &source {
+        let require = &experiment.source.require;
+        let (tensors, receipt) = import::import(source, &outline.spec, require)?;
         for tensor in tensors {
             weights.insert((tensor.layer, tensor.role), tensor.values);
         }
-        receipt = Some(imported);
+        // The same, with the checksums of the values.
+        outline.receipt = Some(receipt);
     }
-    let rates = rates(experiment, &target, receipt.as_ref())?;
-    let outline = Outline {
-        spec: target,
-        rates,
-        receipt,
-        initial,
-    };
     Ok((outline, weights))
 }
 
