@@ -237,6 +237,17 @@ pub enum Architecture {
     Vgg19,
 }
 
+/// Whose variant of an architecture is meant: its names, its padding, its batch norm's epsilon,
+/// what happens to its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Convention {
+    /// PyTorch's models: those of torchvision, and of others who follow it.
+    Torchvision,
+    /// Those of Keras and TensorFlow.
+    Keras,
+}
+
 /// One entry of `[[model.layers]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedLayer {

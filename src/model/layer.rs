@@ -10,7 +10,7 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
-use super::spec::{LayerSpec, Operation, Role};
+use super::spec::{LayerSpec, Operation, Padding, Role};
 use crate::numbers::{Dtype, Numbers};
 use dropout::Dropout;
 
@@ -79,7 +79,9 @@ pub enum Layer {
 pub struct Convolution {
     weight: Param<Tensor<4>>,
     stride: usize,
-    padding: usize,
+    #[module(skip)]
+    padding: Padding,
+    groups: usize,
 }
 
 /// Weight (outputs, inputs).
@@ -111,10 +113,15 @@ impl Layer {
         mut values: impl FnMut(usize) -> Numbers,
     ) -> Self {
         match spec.operation {
-            Operation::Convolution { stride, padding } => Layer::Convolution(Convolution {
+            Operation::Convolution {
+                stride,
+                padding,
+                groups,
+            } => Layer::Convolution(Convolution {
                 weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
                 stride,
                 padding,
+                groups,
             }),
             Operation::Linear => Layer::Linear(Linear {
                 weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
@@ -168,7 +175,12 @@ impl Layer {
                 input.maps(),
                 layer.weight.val(),
                 None,
-                ConvOptions::new([layer.stride; 2], [layer.padding; 2], [1, 1], 1),
+                ConvOptions::new(
+                    [layer.stride; 2],
+                    [layer.padding.top, layer.padding.left],
+                    [1, 1],
+                    layer.groups,
+                ),
             )),
             // (batch, inputs) x (inputs, outputs)
             Layer::Linear(layer) => {

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role, shape_text};
+use super::spec::{LayerSpec, NetworkSpec, Operation, Padding, ParameterSpec, Role, shape_text};
 use super::vgg;
 use crate::config::experiment::{Body, Initializer, LayerKind, Model, NamedLayer, PoolingSize};
 use crate::error::{Error, Result};
@@ -116,7 +116,11 @@ fn resolve_layer(
                 shape,
                 initializer.unwrap_or(model.initializer),
             );
-            let operation = Operation::Convolution { stride, padding };
+            let operation = Operation::Convolution {
+                stride,
+                padding: Padding::even(padding),
+                groups: 1,
+            };
             (operation, output, vec![parameter])
         }
         LayerKind::Linear {
@@ -210,6 +214,8 @@ fn resolve_layer(
         operation,
         output,
         parameters,
+        inputs: Vec::new(),
+        names: Vec::new(),
     })
 }
 

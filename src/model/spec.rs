@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::experiment::{DropoutScaling, InitialDraws, Initializer};
+use crate::config::experiment::{Convention, DropoutScaling, InitialDraws, Initializer};
 
 /// A sequential network whose every shape is known. Its last layer is a softmax over the classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,21 @@ pub struct LayerSpec {
     pub output: Vec<usize>,
     /// The layer's tensors; empty for layers without any.
     pub parameters: Vec<ParameterSpec>,
+    /// Names of the layers whose outputs it works on; empty: the layer before it (of the first
+    /// layer: the sample).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
+    /// What the usual checkpoints of its architecture call it. An import looks for these names too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<ForeignName>,
+}
+
+/// What the checkpoints of one origin call a layer. Where an origin has several names for it, the
+/// first is the one to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignName {
+    pub convention: Convention,
+    pub name: String,
 }
 
 /// One tensor of a layer.
@@ -100,9 +115,13 @@ impl Role {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
+    /// `groups`: the channels are cut into so many parts, each filter sees one of them; depthwise if
+    /// there are as many as channels.
     Convolution {
         stride: usize,
-        padding: usize,
+        padding: Padding,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
     },
     Bias,
     Relu,
@@ -137,7 +156,80 @@ pub enum Operation {
         epsilon: f64,
         momentum: f64,
     },
+    /// The mean of each channel, (channels).
+    GlobalAveragePooling,
+    /// The sum of its inputs, all of one shape.
+    Add,
+    /// The channels of its inputs, one after another.
+    Concatenate,
     Softmax,
+}
+
+/// Rows and columns of zeros around an image. Written as one number where all are equal, else as
+/// `[top, bottom, left, right]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "PaddingForm", from = "PaddingForm")]
+pub struct Padding {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+impl Padding {
+    /// The same on all sides.
+    pub const fn even(size: usize) -> Self {
+        let [top, bottom, left, right] = [size; 4];
+        Self {
+            top,
+            bottom,
+            left,
+            right,
+        }
+    }
+
+    /// The size if it is the same on all sides.
+    pub fn as_even(self) -> Option<usize> {
+        (self == Self::even(self.top)).then_some(self.top)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum PaddingForm {
+    Even(usize),
+    Sides([usize; 4]),
+}
+
+impl From<Padding> for PaddingForm {
+    fn from(padding: Padding) -> Self {
+        match padding.as_even() {
+            Some(size) => PaddingForm::Even(size),
+            None => PaddingForm::Sides([padding.top, padding.bottom, padding.left, padding.right]),
+        }
+    }
+}
+
+impl From<PaddingForm> for Padding {
+    fn from(form: PaddingForm) -> Self {
+        match form {
+            PaddingForm::Even(size) => Padding::even(size),
+            PaddingForm::Sides([top, bottom, left, right]) => Self {
+                top,
+                bottom,
+                left,
+                right,
+            },
+        }
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 impl Operation {
@@ -155,6 +247,9 @@ impl Operation {
             Operation::Dropout { .. } => "dropout",
             Operation::Linear => "linear",
             Operation::BatchNorm { .. } => "batch_norm",
+            Operation::GlobalAveragePooling => "global_average_pooling",
+            Operation::Add => "add",
+            Operation::Concatenate => "concatenate",
             Operation::Softmax => "softmax",
         }
     }

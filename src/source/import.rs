@@ -133,6 +133,7 @@ fn check_values(found: &Found) -> Result<()> {
         name,
         shape,
         values,
+        ..
     } = found.tensor;
     let place = format!("layer `{}`: {name}", found.layer.name);
     if values.len() != found.tensor.count() {

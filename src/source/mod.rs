@@ -56,8 +56,12 @@ pub struct SourceLayer {
 /// One tensor of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceTensor {
-    /// As in the file: neon's `W`, `weight_bias`, `gamma` …, graft's `weight`, `bias` ….
+    /// What it is to its layer, in the words of its format: neon's `W`, `weight_bias`, `gamma` …,
+    /// graft's `weight`, `bias` …, PyTorch's `running_mean` …, Keras' `kernel`, `moving_mean` ….
     pub name: String,
+    /// Its whole name in the file, where that is more than `<layer>.<name>`: `module.conv1.weight`,
+    /// `fire2/expand1x1/uniform3`.
+    pub path: Option<String>,
     /// As in the file.
     pub shape: Vec<usize>,
     /// In C order, floats in the file's precision; empty in an outline.
@@ -124,6 +128,7 @@ impl SourceModel {
                 .iter()
                 .map(|parameter| SourceTensor {
                     name: parameter.role.name().to_string(),
+                    path: None,
                     shape: parameter.shape.clone(),
                     values: Numbers::from(Vec::new()),
                 })

@@ -185,6 +185,7 @@ impl<'a> Reader<'a> {
             .checked_sub(array.count())
             .ok_or_else(|| Error::new("the layers hold more values than the file has bytes"))?;
         Ok(SourceTensor {
+            path: None,
             name: name.to_string(),
             values: array.values()?,
             shape: array.shape,

@@ -130,6 +130,7 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
         });
         layers[place].tensors.push(SourceTensor {
             name: role.to_string(),
+            path: None,
             shape: stored.shape,
             values,
         });

@@ -33,6 +33,8 @@ fn spec(operation: Operation, output: &[usize], tensor: Option<(Role, &[usize])>
         operation,
         output: output.to_vec(),
         parameters: parameter.into_iter().collect(),
+        inputs: Vec::new(),
+        names: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::experiment::{InitialDraws, Initializer};
-use crate::model::spec::{LayerSpec, Operation, ParameterSpec};
+use crate::model::spec::{LayerSpec, Operation, Padding, ParameterSpec};
 use crate::source::Format;
 
 fn layer(name: &str, operation: Operation, parameters: &[(Role, &[usize])]) -> LayerSpec {
@@ -16,6 +16,8 @@ fn layer(name: &str, operation: Operation, parameters: &[(Role, &[usize])]) -> L
         operation,
         output: vec![2],
         parameters: parameters.iter().map(parameter).collect(),
+        inputs: Vec::new(),
+        names: Vec::new(),
     }
 }
 
@@ -23,7 +25,8 @@ fn layer(name: &str, operation: Operation, parameters: &[(Role, &[usize])]) -> L
 fn target() -> NetworkSpec {
     let convolution = Operation::Convolution {
         stride: 1,
-        padding: 0,
+        padding: Padding::even(0),
+        groups: 1,
     };
     let norm = Operation::BatchNorm {
         epsilon: 1e-5,
@@ -49,6 +52,7 @@ type Layer<'a> = (&'a str, Option<&'a str>, &'a [(&'a str, &'a [usize])]);
 fn source(layers: &[Layer]) -> SourceModel {
     let tensor = |&(name, shape): &(&str, &[usize])| SourceTensor {
         name: name.into(),
+        path: None,
         shape: shape.to_vec(),
         values: (0..shape.iter().product::<usize>())
             .map(|i| i as f32)

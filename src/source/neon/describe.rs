@@ -160,7 +160,16 @@ fn class_and_config(
         Ok(("init", init.unwrap_or(Value::None)))
     };
     Ok(match spec.operation {
-        Operation::Convolution { stride, padding } => {
+        Operation::Convolution {
+            stride,
+            padding,
+            groups,
+        } => {
+            let even = padding.as_even().filter(|_| groups == 1);
+            let Some(padding) = even else {
+                let what = "a convolution in groups or of uneven padding";
+                return Err(without_place(spec, what));
+            };
             let weight = spec.parameters.first().map(|p| p.shape.as_slice());
             let Some(&[filters, _, rows, columns]) = weight else {
                 return Err(without_place(spec, "a convolution without filters"));

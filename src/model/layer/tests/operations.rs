@@ -18,7 +18,11 @@ type Case<'a> = (
 );
 
 const fn convolution(stride: usize, padding: usize) -> Operation {
-    Operation::Convolution { stride, padding }
+    Operation::Convolution {
+        stride,
+        padding: Padding::even(padding),
+        groups: 1,
+    }
 }
 
 const fn max_pooling(kernel: usize, stride: usize, padding: usize, ceil: bool) -> Operation {

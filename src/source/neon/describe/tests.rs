@@ -26,6 +26,8 @@ fn odd(ceil: bool, scaling: DropoutScaling) -> NetworkSpec {
         operation,
         output: output.to_vec(),
         parameters: vec![],
+        inputs: Vec::new(),
+        names: Vec::new(),
     };
     let size = if ceil { 3 } else { 2 };
     let pooling = Operation::AveragePooling {
@@ -112,6 +114,8 @@ fn a_model_with_batch_norm_has_a_place_for_its_states() -> Result<()> {
         },
         output: vec![4],
         parameters: roles.map(parameter).into(),
+        inputs: Vec::new(),
+        names: Vec::new(),
     };
     let states = |has: fn(&str) -> bool| states(&norm, &has);
     let empty = || Value::List(vec![]);
@@ -215,6 +219,8 @@ fn activations_are_neons_transforms_without_their_defaults() -> Result<()> {
         operation,
         output: vec![1, 5, 5],
         parameters: vec![],
+        inputs: Vec::new(),
+        names: Vec::new(),
     };
     let network = NetworkSpec {
         layers: vec![
