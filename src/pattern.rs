@@ -36,6 +36,36 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
+/// `replacement` for the `name` that `pattern` covers, each `*` of it standing for what that of
+/// the pattern stood for (the shortest that fits, from the left); none if it does not cover it.
+/// Nothing but `*` is special here.
+pub fn replace(pattern: &str, replacement: &str, name: &str) -> Option<String> {
+    let mut parts = pattern.split('*');
+    let mut rest = name.strip_prefix(parts.next()?)?;
+    let mut parts: Vec<_> = parts.collect();
+    let mut stood_for = Vec::new();
+    match parts.pop() {
+        None if !rest.is_empty() => return None,
+        None => {}
+        Some(end) => {
+            for part in parts {
+                let at = rest.find(part)?;
+                stood_for.push(&rest[..at]);
+                rest = &rest[at + part.len()..];
+            }
+            stood_for.push(rest.strip_suffix(end)?);
+        }
+    }
+    let mut stood_for = stood_for.into_iter();
+    let mut pieces = replacement.split('*');
+    let mut new = pieces.next()?.to_string();
+    for piece in pieces {
+        new += stood_for.next().unwrap_or_default();
+        new += piece;
+    }
+    Some(new)
+}
+
 /// Whether `word` is a pattern and not an exact name.
 pub fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?'])
@@ -65,6 +95,28 @@ const LIKE_ENOUGH: f64 = 0.8;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stars_of_a_replacement_stand_for_those_of_the_pattern() {
+        let new = |pattern, replacement, name| replace(pattern, replacement, name);
+        let cases = [
+            ("encoder.*", "*", "encoder.conv1", Some("conv1")),
+            ("encoder.*", "*", "decoder.conv1", None),
+            ("b*.c*", "block*_conv*", "b1.c2", Some("block1_conv2")),
+            ("features.0", "conv1_1", "features.0", Some("conv1_1")),
+            ("features.0", "conv1_1", "features.01", None),
+            ("*.c", "x_*", "a.c.c", Some("x_a.c")),
+            ("a*a", "*", "a", None),
+            ("", "x", "", Some("x")),
+        ];
+        for (pattern, replacement, name, expected) in cases {
+            assert_eq!(
+                new(pattern, replacement, name).as_deref(),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
 
     #[test]
     fn a_name_without_wildcards_matches_itself_only() {

@@ -374,10 +374,16 @@ pub enum LossName {
 }
 
 /// What is expected of the source model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Patterns of target layer names that must all be imported.
     pub require: Vec<String>,
+    /// Share of the target's parameters that must be imported, 0 to 1.
+    pub coverage: f64,
+    /// Patterns of the source's layer names, and the names that the target has for them: each `*`
+    /// stands for what that of the pattern did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -209,6 +209,8 @@ pub struct LossTable {
 #[serde(deny_unknown_fields, default)]
 pub struct SourceTable {
     pub require: Option<Vec<String>>,
+    pub coverage: Option<f64>,
+    pub rename: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

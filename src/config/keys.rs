@@ -107,6 +107,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("schedule.integer_division", "false"),
     ("schedule.warm_up", "0.5"),
     ("source.require", r#"["conv*"]"#),
+    ("source.coverage", "0.9"),
+    ("source.rename", r#"{ "encoder.*" = "*" }"#),
     ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
     ("record.batches", "true"),

@@ -27,12 +27,39 @@ impl NetworkSpec {
     pub fn parameter_count(&self) -> usize {
         self.layers.iter().map(LayerSpec::parameter_count).sum()
     }
+
+    /// Multiplications, each with an addition, that one sample takes.
+    pub fn multiply_adds(&self) -> u64 {
+        self.layers.iter().map(LayerSpec::multiply_adds).sum()
+    }
+
+    /// Shape of what the layer at `index` works on; of several inputs, the first.
+    pub fn input_shape(&self, index: usize) -> &[usize] {
+        let named = |name: &String| self.layers.iter().find(|layer| layer.name == *name);
+        let before = || self.layers.get(index.checked_sub(1)?);
+        let layer = match self.layers[index].inputs.first() {
+            Some(name) => named(name),
+            None => before(),
+        };
+        layer.map_or(&self.input, |layer| &layer.output)
+    }
 }
 
 impl LayerSpec {
     /// Number of values in the layer's tensors.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(ParameterSpec::count).sum()
+    }
+
+    /// Multiplications, each with an addition, that one sample takes: those of convolutions and
+    /// linear layers, beside which the others' do not count.
+    pub fn multiply_adds(&self) -> u64 {
+        let places: usize = match self.operation {
+            Operation::Convolution { .. } => self.output[1..].iter().product(),
+            Operation::Linear => 1,
+            _ => 0,
+        };
+        places as u64 * self.parameter_count() as u64
     }
 }
 

@@ -177,16 +177,16 @@ mod tests {
     #[test]
     fn the_terminal_shows_a_row_an_experiment_and_what_it_tells() {
         let text = compare(&suite(), Order::Sorted).render(Format::Terminal);
-        let rule = "─".repeat(124);
+        let rule = "─".repeat(137);
         assert_eq!(text, format!(
             "\
 {rule}
-experiment          imported  multiplier        runs       accuracy  baseline  test cost  training cost  epochs        time
+experiment          imported     coverage  multiplier        runs       accuracy  baseline  test cost  training cost  epochs        time
 {rule}
-from_scratch               –           –           2  0.719 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-fine_tuning         26 of 32       0.001           2  0.844 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-feature_extraction  26 of 32           0           2  0.781 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-a_source                   –           –  1 (seed 1)      0.625 ± –     0.100     0.4000         0.3000      10  1 h 06 min
+from_scratch               –            –           –           2  0.719 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+fine_tuning         26 of 32  65 % / 95 %       0.001           2  0.844 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+feature_extraction  26 of 32  65 % / 95 %           0           2  0.781 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+a_source                   –            –           –  1 (seed 1)      0.625 ± –     0.100     0.4000         0.3000      10  1 h 06 min
 {rule}
 warning: accuracies can only be compared on the same test data: from_scratch, fine_tuning, feature_extraction on data/test.h5 (sha256 20000000); a_source on data/source_test.h5 (sha256 55555555).
 fine_tuning: +12.5 percentage points against from_scratch (0.844 against 0.719, 2 runs against 2 runs); every run is above every run of from_scratch.
@@ -202,11 +202,11 @@ On 2,000 test samples an accuracy of 0.719 is uncertain by 1.0 percentage points
         let (test, source_test) = (format!("{:0<64}", 2), "5".repeat(64));
         assert_eq!(text, format!(
             "\
-experiment,regime,source_model,imported_tensors,target_tensors,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256
-from_scratch,from_scratch,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-fine_tuning,fine_tuning,models/source.safetensors,26,32,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-feature_extraction,feature_extraction,models/source.safetensors,26,32,0,2,1 2,0.78125,0.04419417382415922,0.75,0.8125,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-a_source,from_scratch,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test}
+experiment,regime,source_model,imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256
+from_scratch,from_scratch,,,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+fine_tuning,fine_tuning,models/source.safetensors,26,32,0.648,0.95,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+feature_extraction,feature_extraction,models/source.safetensors,26,32,0.648,0.95,0,2,1 2,0.78125,0.04419417382415922,0.75,0.8125,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test}
 "
         ));
     }
@@ -219,10 +219,10 @@ a_source,from_scratch,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,10,
         ];
         let text = compare(&pair, Order::Given).render(Format::Markdown);
         assert_eq!(text, "\
-| experiment | imported | multiplier | runs | accuracy | baseline | test cost | training cost | epochs | time |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| fine_tuning | 26 of 32 | 0.001 | 1 (seed 42) | 0.500 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
-| from_scratch | – | – | 1 (seed 42) | 0.750 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
+| experiment | imported | coverage | multiplier | runs | accuracy | baseline | test cost | training cost | epochs | time |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| fine_tuning | 26 of 32 | 65 % / 95 % | 0.001 | 1 (seed 42) | 0.500 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
+| from_scratch | – | – | – | 1 (seed 42) | 0.750 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
 
 - warning: fine_tuning (0.500) is not above always answering the most frequent class (0.500).
 - fine_tuning: -25.0 percentage points against from_scratch (0.500 against 0.750, 1 run against 1 run).

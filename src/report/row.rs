@@ -1,13 +1,14 @@
 //! One experiment of a comparison: its runs taken together, and its cells.
 
 use super::cell::Cell;
-use crate::results::record::{DataFile, Record, Regime, Source};
+use crate::results::record::{Coverage, DataFile, Record, Regime, Source};
 use crate::results::statistics::Summary;
 
 /// Headers of a comparison for people.
-pub(super) const FOR_PEOPLE: [&str; 10] = [
+pub(super) const FOR_PEOPLE: [&str; 11] = [
     "experiment",
     "imported",
+    "coverage",
     "multiplier",
     "runs",
     "accuracy",
@@ -19,12 +20,14 @@ pub(super) const FOR_PEOPLE: [&str; 10] = [
 ];
 
 /// Headers of a comparison for programs.
-pub(super) const FOR_PROGRAMS: [&str; 21] = [
+pub(super) const FOR_PROGRAMS: [&str; 23] = [
     "experiment",
     "regime",
     "source_model",
     "imported_tensors",
     "target_tensors",
+    "coverage_parameters",
+    "coverage_multiply_adds",
     "imported_multipliers",
     "runs",
     "seeds",
@@ -90,9 +93,14 @@ impl Row {
         })
     }
 
+    fn coverage(&self) -> Option<Coverage> {
+        self.source.as_ref()?.coverage
+    }
+
     /// Under [`FOR_PEOPLE`].
-    pub(super) fn for_people(&self) -> [Cell; 10] {
+    pub(super) fn for_people(&self) -> [Cell; 11] {
         let source = self.source.as_ref();
+        let coverage = self.coverage();
         let imported = |it: &Source| format!("{} of {}", it.imported_tensors, it.target_tensors);
         let runs = match *self.seeds {
             [seed] => format!("1 (seed {seed})"),
@@ -103,6 +111,7 @@ impl Row {
         [
             self.experiment.as_str().into(),
             source.map_or(Cell::Missing, |it| Cell::Figure(imported(it))),
+            coverage.map_or(Cell::Missing, |it| Cell::Figure(percents(it))),
             source.map_or(Cell::Missing, |it| {
                 Cell::Figure(listed(&it.multipliers, ", "))
             }),
@@ -117,8 +126,9 @@ impl Row {
     }
 
     /// Under [`FOR_PROGRAMS`].
-    pub(super) fn for_programs(&self) -> [Cell; 21] {
+    pub(super) fn for_programs(&self) -> [Cell; 23] {
         let source = self.source.as_ref();
+        let coverage = self.coverage();
         let accuracy = &self.accuracy;
         let exact = |value| Cell::real(value, 0);
         [
@@ -127,6 +137,8 @@ impl Row {
             source.map(|it| it.path.display().to_string()).into(),
             source.map(|it| it.imported_tensors).into(),
             source.map(|it| it.target_tensors).into(),
+            coverage.map_or(Cell::Missing, |it| exact(it.parameters)),
+            coverage.map_or(Cell::Missing, |it| exact(it.multiply_adds)),
             source.map(|it| listed(&it.multipliers, " ")).into(),
             self.seeds.len().into(),
             listed(&self.seeds, " ").into(),
@@ -145,6 +157,19 @@ impl Row {
             self.test.sha256.as_str().into(),
         ]
     }
+}
+
+/// Of the parameters, and of the multiply-adds: `97 % / 99 %`.
+fn percents(coverage: Coverage) -> String {
+    let Coverage {
+        parameters,
+        multiply_adds,
+    } = coverage;
+    format!(
+        "{:.0} % / {:.0} %",
+        parameters * 100.0,
+        multiply_adds * 100.0
+    )
 }
 
 /// `12.3 s`, `1 min 23 s`, `2 h 05 min`.

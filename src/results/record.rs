@@ -123,8 +123,19 @@ pub struct Source {
     pub imported_tensors: usize,
     pub target_tensors: usize,
     pub imported_parameters: u64,
+    /// Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// Distinct learning-rate multipliers of the imported layers, ascending.
     pub multipliers: Vec<f64>,
+}
+
+/// How much of the target model came from the source, as shares of 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    pub parameters: f64,
+    /// Of the multiplications with an addition that one sample takes.
+    pub multiply_adds: f64,
 }
 
 /// The file that the weights of the whole model came from before any import.
@@ -270,6 +281,10 @@ pub(crate) mod tests {
                 imported_tensors: 26,
                 target_tensors: 32,
                 imported_parameters: 800_000,
+                coverage: Some(Coverage {
+                    parameters: 0.648,
+                    multiply_adds: 0.95,
+                }),
                 multipliers: vec![0.001],
             }),
             initial_weights: None,

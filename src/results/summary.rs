@@ -50,6 +50,8 @@ struct Row<'a> {
     seconds: f64,
     imported_tensors: usize,
     target_tensors: Option<usize>,
+    coverage_parameters: Option<f64>,
+    coverage_multiply_adds: Option<f64>,
     trained_parameters: u64,
     frozen_parameters: u64,
     train_samples: u64,
@@ -65,6 +67,7 @@ impl<'a> Row<'a> {
     fn new(results: &Path, loaded: &'a LoadedRecord) -> Self {
         let record = &loaded.record;
         let source = record.source.as_ref();
+        let coverage = source.and_then(|source| source.coverage);
         let below = loaded.dir.strip_prefix(results).unwrap_or(&loaded.dir);
         let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
         Self {
@@ -79,6 +82,8 @@ impl<'a> Row<'a> {
             seconds: record.seconds,
             imported_tensors: source.map_or(0, |source| source.imported_tensors),
             target_tensors: source.map(|source| source.target_tensors),
+            coverage_parameters: coverage.map(|coverage| coverage.parameters),
+            coverage_multiply_adds: coverage.map(|coverage| coverage.multiply_adds),
             trained_parameters: record.parameters.trained,
             frozen_parameters: record.parameters.frozen,
             train_samples: record.data.train.samples,
@@ -138,11 +143,12 @@ mod tests {
             fs::read_to_string(results.path().join(SUMMARY)).unwrap(),
             format!(
                 "experiment,seed,regime,accuracy,majority_baseline,test_cost,training_cost,epochs,seconds,\
-                 imported_tensors,target_tensors,trained_parameters,frozen_parameters,train_samples,\
-                 test_samples,backend,graft,started,record\n\
-                 scratch,1,from_scratch,0.5,{figures},0,,1234567,0,{versions},scratch\n\
-                 tuned,9,fine_tuning,0.75,{figures},26,32,1234567,0,{versions},tuned/seed-9\n\
-                 tuned,10,fine_tuning,0.875,{figures},26,32,1234567,0,{versions},tuned/seed-10\n"
+                 imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,\
+                 trained_parameters,frozen_parameters,train_samples,test_samples,\
+                 backend,graft,started,record\n\
+                 scratch,1,from_scratch,0.5,{figures},0,,,,1234567,0,{versions},scratch\n\
+                 tuned,9,fine_tuning,0.75,{figures},26,32,0.648,0.95,1234567,0,{versions},tuned/seed-9\n\
+                 tuned,10,fine_tuning,0.875,{figures},26,32,0.648,0.95,1234567,0,{versions},tuned/seed-10\n"
             )
         );
     }

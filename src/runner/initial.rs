@@ -5,11 +5,13 @@
 
 use std::path::Path;
 
+use crate::config::experiment::Source;
 use crate::error::{Error, Result};
 use crate::model::network::Weights;
 use crate::model::spec::NetworkSpec;
 use crate::results::record::InitialWeights;
 use crate::source::import;
+use crate::source::names::Renames;
 use crate::source::receipt::{Outcome, Receipt, Unused};
 use crate::source::{self, SourceModel};
 
@@ -36,7 +38,7 @@ pub fn read(path: &Path) -> Result<SourceModel> {
 /// # Errors
 /// A tensor of `target` is missing or of another shape, or one is left over.
 pub fn check(model: &SourceModel, target: &NetworkSpec) -> Result<InitialWeights> {
-    let receipt = import::matches(model, target);
+    let receipt = import::matches(model, target, &Renames::new())?;
     check_whole(&receipt)?;
     Ok(InitialWeights {
         path: model.path.clone(),
@@ -49,8 +51,8 @@ pub fn check(model: &SourceModel, target: &NetworkSpec) -> Result<InitialWeights
 ///
 /// # Errors
 /// A value that is not finite.
-pub fn weights(model: &SourceModel, target: &NetworkSpec) -> Result<Weights> {
-    let (tensors, _) = import::import(model, target, &[])?;
+pub fn weights(model: SourceModel, target: &NetworkSpec) -> Result<Weights> {
+    let (tensors, _) = import::import(model, target, &Source::default())?;
     Ok(tensors
         .into_iter()
         .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
@@ -118,7 +120,9 @@ mod tests {
         Origin {
             layer: layer.into(),
             tensor: "W".into(),
+            path: None,
             shape: vec![4, 1],
+            sha256: None,
         }
     }
 
@@ -128,6 +132,7 @@ mod tests {
                 path: "init.p".into(),
                 format: "neon pickle".into(),
                 sha256: "ff".into(),
+                prefix: String::new(),
             },
             totals: Totals::default(),
             tensors,

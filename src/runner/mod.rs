@@ -24,7 +24,9 @@ use crate::model::network::NamedTensor;
 use crate::numbers::Dtype;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
-use crate::results::record::{self, DataFile, Metrics, Parameters, Record, Source, State};
+use crate::results::record::{
+    self, Coverage, DataFile, Metrics, Parameters, Record, Source, State,
+};
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, inference, metrics, summary, time};
@@ -355,6 +357,10 @@ fn source_of(receipt: &Receipt, rates: &[LayerRate]) -> Source {
         imported_tensors: receipt.totals.tensors,
         target_tensors: receipt.totals.of_tensors,
         imported_parameters: receipt.totals.parameters as u64,
+        coverage: Some(Coverage {
+            parameters: receipt.totals.share_of_parameters(),
+            multiply_adds: receipt.totals.share_of_multiply_adds(),
+        }),
         multipliers: multipliers.into_iter().map(f64::from_bits).collect(),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::model_file;
-use crate::config::experiment::Backend;
+use crate::config::experiment::{Backend, Source};
 use crate::config::{self, Environment, Overrides};
 use crate::data::batches::Transform;
 use crate::data::images;
@@ -52,8 +52,11 @@ impl Predictor {
             .layers
             .iter()
             .filter(|layer| !layer.parameters.is_empty());
-        let every_layer: Vec<String> = every_layer.map(|layer| layer.name.clone()).collect();
-        let (tensors, _) = import::import(&model, &spec, &every_layer)?;
+        let whole = Source {
+            require: every_layer.map(|layer| layer.name.clone()).collect(),
+            ..Source::default()
+        };
+        let (tensors, _) = import::import(model, &spec, &whole)?;
         let weights: Weights = tensors
             .into_iter()
             .map(|tensor| ((tensor.layer, tensor.role), tensor.values))

@@ -51,9 +51,11 @@ pub fn outline(
     initial: Option<&SourceModel>,
 ) -> Result<Outline> {
     let spec = spec(experiment, shape, classes)?;
-    let receipt = source.map(|source| import::matches(source, &spec));
+    let contract = &experiment.source;
+    let receipt = source.map(|source| import::matches(source, &spec, &contract.rename));
+    let receipt = receipt.transpose()?;
     if let Some(receipt) = &receipt {
-        import::check(receipt, &spec, &experiment.source.require)?;
+        import::check(receipt, &spec, contract)?;
     }
     let initial = initial.map(|model| initial::check(model, &spec));
     let initial = initial.transpose()?;
@@ -83,13 +85,12 @@ pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weigh
         source.as_ref(),
         initial.as_ref(),
     )?;
-    let mut weights = match &initial {
+    let mut weights = match initial {
         Some(initial) => initial::weights(initial, &outline.spec)?,
         None => Weights::new(),
     };
-    if let Some(source) = &source {
-        let require = &experiment.source.require;
-        let (tensors, receipt) = import::import(source, &outline.spec, require)?;
+    if let Some(source) = source {
+        let (tensors, receipt) = import::import(source, &outline.spec, &experiment.source)?;
         for tensor in tensors {
             weights.insert((tensor.layer, tensor.role), tensor.values);
         }

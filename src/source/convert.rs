@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::Format;
 use super::document::{Described, Document, Tensor};
-use super::matching::Conversion;
+use super::layout::Conversion;
 use super::neon::Value;
 use super::neon::{self, layouts};
 use crate::config::experiment::NEON_ENDINGS;
@@ -309,7 +309,7 @@ fn fitting(wanted: &Tensor, have: &mut HashMap<String, Tensor>) -> Result<Tensor
     Ok(Tensor {
         name: wanted.name.clone(),
         shape: wanted.shape.clone(),
-        values: conversion.apply(&found.values, &found.shape),
+        values: conversion.apply(found.values, &found.shape),
     })
 }
 

@@ -8,12 +8,16 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::matching::{Found, Pair, pair};
+use super::advice;
+use super::layout::Conversion;
+use super::matching::{Found, Pair, Pairs, pair};
+use super::names::Renames;
 use super::receipt::{Entry, Origin, Outcome, Receipt, SourceFile, Totals, Unused};
 use super::{SourceLayer, SourceModel, SourceTensor};
+use crate::config::experiment::Source as Contract;
 use crate::error::{Error, Result};
 use crate::files::hexadecimal;
-use crate::model::spec::{NetworkSpec, Role};
+use crate::model::spec::{LayerSpec, NetworkSpec, Role};
 use crate::numbers::Numbers;
 use crate::pattern;
 
@@ -26,30 +30,48 @@ pub struct ImportedTensor {
     pub values: Numbers,
 }
 
-/// What an import of `source` into `target` would take over. Needs no values.
-pub fn matches(source: &SourceModel, target: &NetworkSpec) -> Receipt {
-    let pairs = pair(source, target);
-    let outcomes = pairs.iter().map(|pair| pair.outcome(None)).collect();
-    receipt(source, target, &pairs, outcomes)
-}
-
-/// Checks that what a receipt imports is enough: something at all, and every layer with parameters
-/// that one of the `require` patterns matches.
+/// What an import of `source` into `target` would take over, under the names that `renames` gives
+/// the source's layers. Needs no values.
 ///
 /// # Errors
-/// Nothing is imported; a pattern matches no layer of `target`, or one that is not imported. The
-/// error names each.
-pub fn check(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -> Result<()> {
+/// An entry of `renames` that matches no layer of the source, or is at odds with another one.
+pub fn matches(source: &SourceModel, target: &NetworkSpec, renames: &Renames) -> Result<Receipt> {
+    let pairs = pair(source, target, renames)?;
+    let outcomes = pairs.pairs.iter().map(|pair| pair.outcome(None)).collect();
+    Ok(receipt(source, target, &pairs, outcomes))
+}
+
+/// Checks that what a receipt imports is enough: something at all, every layer with parameters
+/// that one of the `require` patterns matches, the share of the parameters that `coverage` says.
+///
+/// # Errors
+/// Nothing is imported; a pattern matches no layer of `target`, or one that is not imported; less
+/// than the share. The error names each, and what the source has that comes close.
+pub fn check(receipt: &Receipt, target: &NetworkSpec, contract: &Contract) -> Result<()> {
     if receipt.totals.tensors == 0 {
-        return Err(nothing_imported(receipt, target).at(&receipt.source.path));
+        return Err(advice::nothing_imported(receipt, target).at(&receipt.source.path));
     }
+    check_required(receipt, target, &contract.require)?;
+    let share = receipt.totals.share_of_parameters();
+    if share >= contract.coverage {
+        return Ok(());
+    }
+    let problem = format!(
+        "{:.4} of the model's parameters are imported, and {} are expected",
+        share, contract.coverage
+    );
+    Err(Error::new(problem)
+        .at("source.coverage")
+        .help(advice::uncovered(receipt)))
+}
+
+fn check_required(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -> Result<()> {
     let mut problems = Vec::new();
     for pattern in require {
-        let matching = target
-            .layers
-            .iter()
-            .filter(|l| pattern::matches(pattern, &l.name));
-        let matching: Vec<_> = matching.collect();
+        let layers = target.layers.iter();
+        let matching: Vec<_> = layers
+            .filter(|layer| pattern::matches(pattern, &layer.name))
+            .collect();
         if matching.is_empty() {
             let names = target.layers.iter().map(|layer| layer.name.as_str());
             let meant = pattern::closest(pattern, names);
@@ -68,39 +90,84 @@ pub fn check(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -> Res
     }
     Err(Error::new(problems.join("; "))
         .at("source.require")
-        .help("`graft inspect` lists the layers of the source model, `graft plan` those of the experiment"))
+        .help(advice::required(receipt)))
 }
 
-/// Converts the tensors of `source` that fit a layer of `target` by name and shape.
+/// Converts the tensors of `source` that fit a layer of `target` by name and shape. Takes them out
+/// of the source one by one, so that nothing is in memory twice.
 ///
 /// # Errors
-/// As [`check`]; and a value to be imported that is not finite.
+/// As [`matches`] and [`check`]; and a value to be imported that is not finite.
 pub fn import(
-    source: &SourceModel,
+    mut source: SourceModel,
     target: &NetworkSpec,
-    require: &[String],
+    contract: &Contract,
 ) -> Result<(Vec<ImportedTensor>, Receipt)> {
-    check(&matches(source, target), target, require)?;
-    let pairs = pair(source, target);
+    let planned = matches(&source, target, &contract.rename)?;
+    check(&planned, target, contract)?;
+    let mut receipt = planned;
     let mut tensors = Vec::new();
-    let mut outcomes = Vec::with_capacity(pairs.len());
-    for pair in &pairs {
-        let Ok(found) = &pair.found else {
-            outcomes.push(pair.outcome(None));
+    for (found, entry) in found(&source, target, contract)?
+        .into_iter()
+        .zip(&mut receipt.tensors)
+    {
+        let (Some(found), Outcome::Imported { from, sha256, .. }) = (found, &mut entry.outcome)
+        else {
             continue;
         };
-        check_values(found).map_err(|e| e.at(source.path.display()))?;
-        let values = found
-            .conversion
-            .apply(&found.tensor.values, &found.tensor.shape);
-        outcomes.push(pair.outcome(Some(checksum(&values))));
+        let tensor = &mut source.layers[found.layer].tensors[found.tensor];
+        let values = match found.last {
+            true => std::mem::take(&mut tensor.values),
+            false => tensor.values.clone(),
+        };
+        from.sha256 = Some(checksum(&values));
+        let values = found.conversion.apply(values, &tensor.shape);
+        *sha256 = Some(checksum(&values));
         tensors.push(ImportedTensor {
-            layer: pair.layer.name.clone(),
-            role: pair.parameter.role,
+            layer: entry.layer.clone(),
+            role: found.role,
             values,
         });
     }
-    Ok((tensors, receipt(source, target, &pairs, outcomes)))
+    Ok((tensors, receipt))
+}
+
+/// Where the values of a tensor of the target are in the source.
+struct Place {
+    layer: usize,
+    tensor: usize,
+    role: Role,
+    conversion: Conversion,
+    /// No tensor behind this one needs the same values.
+    last: bool,
+}
+
+/// For every tensor of `target`, in its order.
+fn found(
+    source: &SourceModel,
+    target: &NetworkSpec,
+    contract: &Contract,
+) -> Result<Vec<Option<Place>>> {
+    let pairs = pair(source, target, &contract.rename)?.pairs;
+    let mut needed = HashSet::new();
+    let mut places = Vec::with_capacity(pairs.len());
+    for pair in pairs.iter().rev() {
+        let Ok(found) = &pair.found else {
+            places.push(None);
+            continue;
+        };
+        check_values(found).map_err(|e| e.at(source.path.display()))?;
+        let (layer, tensor) = found.place;
+        places.push(Some(Place {
+            layer,
+            tensor,
+            role: pair.parameter.role,
+            conversion: found.conversion,
+            last: needed.insert(found.place),
+        }));
+    }
+    places.reverse();
+    Ok(places)
 }
 
 impl Pair<'_> {
@@ -123,7 +190,9 @@ fn origin(layer: &SourceLayer, tensor: &SourceTensor) -> Origin {
     Origin {
         layer: layer.name.clone(),
         tensor: tensor.name.clone(),
+        path: tensor.path.clone(),
         shape: tensor.shape.clone(),
+        sha256: None,
     }
 }
 
@@ -179,10 +248,11 @@ fn checksum(values: &Numbers) -> String {
 fn receipt(
     source: &SourceModel,
     target: &NetworkSpec,
-    pairs: &[Pair],
+    pairs: &Pairs,
     outcomes: Vec<Outcome>,
 ) -> Receipt {
     let entries: Vec<_> = pairs
+        .pairs
         .iter()
         .zip(outcomes)
         .map(|(pair, outcome)| Entry {
@@ -199,16 +269,29 @@ fn receipt(
             path: source.path.display().to_string(),
             format: source.format.to_string(),
             sha256: source.sha256.clone(),
+            prefix: pairs.prefix.clone(),
         },
         totals: Totals {
             tensors: imported().count(),
             of_tensors: entries.len(),
             parameters: imported().map(|entry| entry.parameters).sum(),
             of_parameters: target.parameter_count(),
+            multiply_adds: multiply_adds(&pairs.pairs),
+            of_multiply_adds: target.multiply_adds(),
         },
-        unused: unused(source, target, pairs),
+        unused: unused(source, target, &pairs.pairs),
         tensors: entries,
     }
+}
+
+/// Those of the layers whose weights are imported.
+fn multiply_adds(pairs: &[Pair]) -> u64 {
+    let weights = pairs
+        .iter()
+        .filter(|pair| pair.parameter.role == Role::Weight && pair.found.is_ok());
+    weights
+        .map(|pair| LayerSpec::multiply_adds(pair.layer))
+        .sum()
 }
 
 fn unused(source: &SourceModel, target: &NetworkSpec, pairs: &[Pair]) -> Vec<Unused> {
@@ -245,39 +328,6 @@ fn missing_from(receipt: &Receipt, layer: &str) -> Vec<String> {
         Outcome::NotImported { reason, .. } => Some(format!("{entry} was not imported: {reason}")),
     };
     of_layer.filter_map(reason).collect()
-}
-
-fn nothing_imported(receipt: &Receipt, target: &NetworkSpec) -> Error {
-    let error = Error::new("nothing of the source model fits the target model");
-    if let Some(warning) = receipt.warnings().first() {
-        return error.help(warning.as_str());
-    }
-    let names = |layers: Vec<&str>| {
-        let mut names: Vec<_> = layers.iter().map(|name| format!("`{name}`")).collect();
-        names.dedup();
-        names.truncate(3);
-        names.join(", ")
-    };
-    let ours = || receipt.tensors.iter().map(|entry| entry.layer.as_str());
-    let theirs: Vec<_> = receipt
-        .unused
-        .iter()
-        .map(|u| u.origin.layer.as_str())
-        .collect();
-    let close = theirs
-        .iter()
-        .find_map(|theirs| Some((theirs, pattern::closest(theirs, ours())?)));
-    error.help(match (close, target.parameter_count()) {
-        (_, 0) => "the target model has no parameters".to_string(),
-        (Some((theirs, ours)), _) => {
-            format!("layers are matched by name: is the source's `{theirs}` the target's `{ours}`?")
-        }
-        (None, _) => format!(
-            "layers are matched by name: the source has {}, the target {}",
-            names(theirs),
-            names(ours().collect())
-        ),
-    })
 }
 
 #[cfg(test)]

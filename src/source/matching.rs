@@ -1,12 +1,22 @@
 //! Which tensor of the source model fills which of the target: by names and shapes alone.
 //!
-//! It knows what neon and graft call their tensors and how they lay them out; it looks at no value.
+//! It knows what the tensors of a layer are called in each format, and whose layout that means. How
+//! layers are found is [`super::names`]' to know, how layouts differ [`super::layout`]'s; it looks
+//! at no value.
 
-use std::collections::HashMap;
-
+use super::layout::{Conversion, Layout};
+use super::names::{Catalogue, Renames};
 use super::{SourceLayer, SourceModel, SourceTensor};
+use crate::error::Result;
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role, shape_text};
-use crate::numbers::Numbers;
+
+/// The tensors of a target, and what of the source fills them.
+pub struct Pairs<'a> {
+    /// One for every tensor of the target, in its order.
+    pub pairs: Vec<Pair<'a>>,
+    /// What the names of the source were read without; mostly empty.
+    pub prefix: String,
+}
 
 /// A tensor of the target, with the source's tensor that fills it or the reason why none does.
 pub struct Pair<'a> {
@@ -19,6 +29,8 @@ pub struct Pair<'a> {
 pub struct Found<'a> {
     pub layer: &'a SourceLayer,
     pub tensor: &'a SourceTensor,
+    /// The places of the layer in the source, and of the tensor in it.
+    pub place: (usize, usize),
     pub conversion: Conversion,
 }
 
@@ -29,143 +41,177 @@ pub struct Misfit<'a> {
     pub rejected: Option<(&'a SourceLayer, &'a SourceTensor)>,
 }
 
-/// From the source's layout to the target's.
-#[derive(Clone, Copy)]
-pub enum Conversion {
-    AsIs,
-    /// (K, 1) to (K).
-    Flatten,
-    /// (C·R·S, K) to (K, C, R, S).
-    Transpose,
-}
-
-/// One pair for every tensor of `target`, in its order.
-pub fn pair<'a>(source: &'a SourceModel, target: &'a NetworkSpec) -> Vec<Pair<'a>> {
-    let mut by_name: HashMap<&str, Vec<&SourceLayer>> = HashMap::new();
-    for layer in &source.layers {
-        by_name.entry(&layer.name).or_default().push(layer);
-    }
-    let layers = target.layers.iter();
-    let parameters = layers.flat_map(|l| l.parameters.iter().map(move |p| (l, p)));
-    parameters
-        .map(|(layer, parameter)| Pair {
+/// Pairs the tensors of `target` with those of `source`, under the names that `renames` gives it.
+///
+/// # Errors
+/// An entry of `renames` that matches no layer of the source, or is at odds with another one.
+pub fn pair<'a>(
+    source: &'a SourceModel,
+    target: &'a NetworkSpec,
+    renames: &Renames,
+) -> Result<Pairs<'a>> {
+    let catalogue = Catalogue::new(source, target, renames)?;
+    let mut pairs = Vec::new();
+    for (index, layer) in target.layers.iter().enumerate() {
+        let maps = target.input_shape(index).try_into().ok();
+        let search = Search {
+            source,
+            catalogue: &catalogue,
+            layer,
+            maps,
+        };
+        let of_layer = layer.parameters.iter().map(|parameter| Pair {
             layer,
             parameter,
-            found: find(&by_name, layer, parameter),
-        })
-        .collect()
-}
-
-impl Conversion {
-    /// For the receipt.
-    pub fn words(self) -> &'static str {
-        match self {
-            Conversion::AsIs => "as is",
-            Conversion::Flatten => "(K, 1) flattened to (K)",
-            Conversion::Transpose => "(C*R*S, K) transposed to (K, C, R, S)",
-        }
-    }
-
-    /// `values` of `shape`, in the target's layout.
-    pub fn apply(self, values: &Numbers, shape: &[usize]) -> Numbers {
-        let (Conversion::Transpose, &[_, filters]) = (self, shape) else {
-            return values.clone();
-        };
-        let column = |filter| (filter..values.len()).step_by(filters);
-        values.gather((0..filters).flat_map(column))
-    }
-}
-
-/// Who wrote a tensor, as its name tells; it decides on the layout.
-#[derive(Clone, Copy)]
-enum Layout {
-    Graft,
-    Neon,
-}
-
-fn find<'a>(
-    by_name: &HashMap<&str, Vec<&'a SourceLayer>>,
-    layer: &LayerSpec,
-    parameter: &ParameterSpec,
-) -> Result<Found<'a>, Misfit<'a>> {
-    let missing = |reason| Misfit {
-        reason,
-        rejected: None,
-    };
-    if parameter.role == Role::Bias
-        && let Some((fused, tensor, layout)) = fused_bias(by_name, &layer.name)
-    {
-        return fit(fused, tensor, layout, parameter);
-    }
-    let found = layer_named(by_name, &layer.name).map_err(missing)?;
-    let Some((tensor, layout)) = tensor(found, file_names(parameter.role)) else {
-        let role = parameter.role.name();
-        let reason = format!("the source's layer of this name has no {role}");
-        return Err(missing(reason));
-    };
-    if let Some(kind) = &found.kind
-        && !does_the_same(kind, &layer.operation)
-    {
-        return Err(Misfit {
-            reason: format!("the source's layer of this name is a {kind}"),
-            rejected: Some((found, tensor)),
+            found: search.find(parameter),
         });
+        pairs.extend(of_layer);
     }
-    fit(found, tensor, layout, parameter)
+    Ok(Pairs {
+        pairs,
+        prefix: catalogue.prefix,
+    })
 }
 
-/// The bias `x_bias` that the source keeps in its layer `x`, having no layer `x_bias`.
-fn fused_bias<'a>(
-    by_name: &HashMap<&str, Vec<&'a SourceLayer>>,
-    bias: &str,
-) -> Option<(&'a SourceLayer, &'a SourceTensor, Layout)> {
-    if by_name.contains_key(bias) {
-        return None;
-    }
-    let fused = layer_named(by_name, bias.strip_suffix("_bias")?).ok()?;
-    let (tensor, layout) = tensor(fused, FUSED_BIAS)?;
-    Some((fused, tensor, layout))
-}
-
-/// The one layer of this name that has parameters, or why there is none.
-fn layer_named<'a>(
-    by_name: &HashMap<&str, Vec<&'a SourceLayer>>,
-    name: &str,
-) -> Result<&'a SourceLayer, String> {
-    let named = by_name.get(name).map_or(&[][..], Vec::as_slice);
-    let mut with_parameters = named.iter().filter(|layer| !layer.tensors.is_empty());
-    match (with_parameters.next(), with_parameters.next()) {
-        (Some(layer), None) => Ok(layer),
-        (Some(_), Some(_)) => Err("the source has several layers of this name".to_string()),
-        (None, _) if named.is_empty() => Err(format!("the source has no layer `{name}`")),
-        (None, _) => Err("the source's layer of this name has no parameters".to_string()),
-    }
+/// The tensors of one layer of the target are looked for.
+struct Search<'a, 'b> {
+    source: &'a SourceModel,
+    catalogue: &'b Catalogue,
+    layer: &'b LayerSpec,
+    /// (channels, height, width) of what it works on, if that is maps.
+    maps: Option<[usize; 3]>,
 }
 
 /// What a bias is called inside of the layer whose output it is added to.
-const FUSED_BIAS: &[(&str, Layout)] = &[("weight_bias", Layout::Neon), ("bias", Layout::Graft)];
+const FUSED_BIAS: &[(&str, Layout)] = &[("weight_bias", Layout::Neon), ("bias", Layout::Plain)];
 
 /// What tensors of this role are called in files.
 fn file_names(role: Role) -> &'static [(&'static str, Layout)] {
-    use Layout::{Graft, Neon};
+    use Layout::{ChannelsLast, DepthwiseLast, Neon, Plain, Vector};
     match role {
-        Role::Weight => &[("weight", Graft), ("W", Neon)],
-        Role::Bias => &[("bias", Graft), ("W", Neon)],
-        Role::Scale => &[("scale", Graft), ("gamma", Neon)],
-        Role::Shift => &[("shift", Graft), ("beta", Neon)],
-        Role::Mean => &[("mean", Graft), ("gmean", Neon)],
-        Role::Variance => &[("variance", Graft), ("gvar", Neon)],
+        Role::Weight => &[
+            ("weight", Plain),
+            ("W", Neon),
+            ("kernel", ChannelsLast),
+            ("depthwise_kernel", DepthwiseLast),
+        ],
+        Role::Bias => &[("bias", Plain), ("W", Neon)],
+        Role::Scale => &[("scale", Plain), ("gamma", Vector), ("weight", Plain)],
+        Role::Shift => &[("shift", Plain), ("beta", Vector), ("bias", Plain)],
+        Role::Mean => &[
+            ("mean", Plain),
+            ("gmean", Neon),
+            ("running_mean", Plain),
+            ("moving_mean", Plain),
+        ],
+        Role::Variance => &[
+            ("variance", Plain),
+            ("gvar", Neon),
+            ("running_var", Plain),
+            ("moving_variance", Plain),
+        ],
     }
 }
 
-fn tensor<'a>(
-    layer: &'a SourceLayer,
-    names: &[(&str, Layout)],
-) -> Option<(&'a SourceTensor, Layout)> {
-    names.iter().find_map(|&(name, layout)| {
-        let tensor = layer.tensors.iter().find(|tensor| tensor.name == name)?;
-        Some((tensor, layout))
-    })
+/// A tensor of a layer, with whose layout it has.
+type Named<'a> = (usize, &'a SourceTensor, Layout);
+
+impl<'a> Search<'a, '_> {
+    fn find(&self, parameter: &ParameterSpec) -> Result<Found<'a>, Misfit<'a>> {
+        let own = self.catalogue.find(self.layer);
+        // A bias may be a part of the layer whose output it is added to.
+        let (places, names) = match parameter.role {
+            Role::Bias if own.is_empty() => (self.catalogue.find_owner(self.layer), FUSED_BIAS),
+            role => (own, file_names(role)),
+        };
+        let missing = |reason| Misfit {
+            reason,
+            rejected: None,
+        };
+        let place = self.the_one(places).map_err(missing)?;
+        let found = &self.source.layers[place];
+        let Some(named) = self.tensor(found, names) else {
+            let (called, role) = (self.called(found), parameter.role.name());
+            return Err(missing(format!("the source's {called} has no {role}")));
+        };
+        if let Some(kind) = &found.kind
+            && !own.is_empty()
+            && !does_the_same(kind, &self.layer.operation)
+        {
+            return Err(Misfit {
+                reason: format!("the source's {} is a {kind}", self.called(found)),
+                rejected: Some((found, named.1)),
+            });
+        }
+        self.fit(place, named, parameter)
+    }
+
+    /// The one of these layers that has parameters, or why there is none.
+    fn the_one(&self, places: &[usize]) -> Result<usize, String> {
+        let layers = places
+            .iter()
+            .map(|&place| (place, &self.source.layers[place]));
+        let mut with_parameters = layers.filter(|(_, layer)| !layer.tensors.is_empty());
+        match (with_parameters.next(), with_parameters.next()) {
+            (Some((place, _)), None) => Ok(place),
+            (Some(_), Some(_)) => Err("the source has several layers of this name".to_string()),
+            (None, _) if places.is_empty() => {
+                Err(format!("the source has no layer `{}`", self.layer.name))
+            }
+            (None, _) => Err("the source's layer of this name has no parameters".to_string()),
+        }
+    }
+
+    fn tensor(&self, layer: &'a SourceLayer, names: &[(&str, Layout)]) -> Option<Named<'a>> {
+        names.iter().find_map(|&(name, layout)| {
+            let mut tensors = layer.tensors.iter().enumerate();
+            let (place, tensor) = tensors.find(|(_, tensor)| tensor.name == name)?;
+            Some((place, tensor, layout))
+        })
+    }
+
+    fn fit(
+        &self,
+        place: usize,
+        (index, tensor, layout): Named<'a>,
+        parameter: &ParameterSpec,
+    ) -> Result<Found<'a>, Misfit<'a>> {
+        let layer = &self.source.layers[place];
+        let target = parameter.shape.as_slice();
+        let reject = |reason| Misfit {
+            reason,
+            rejected: Some((layer, tensor)),
+        };
+        let Some(conversion) = layout.conversion(&tensor.shape, target, self.maps) else {
+            let (found, wanted) = (shape_text(&tensor.shape), shape_text(target));
+            let stored = layout
+                .stores(target)
+                .map(|(whose, shape)| format!(", which {whose} stores as {}", shape_text(&shape)));
+            let stored = stored.unwrap_or_default();
+            let reason = format!("its shape is {found} in the source and {wanted} here{stored}");
+            return Err(reject(reason));
+        };
+        // Filters of another size may make a matrix of the same shape.
+        if let (Some([rows, columns]), &[_, _, r, s]) = (layer.filter, target)
+            && [rows, columns] != [r, s]
+        {
+            let reason = format!("its filters are {rows}x{columns} in the source and {r}x{s} here");
+            return Err(reject(reason));
+        }
+        Ok(Found {
+            layer,
+            tensor,
+            place: (place, index),
+            conversion,
+        })
+    }
+
+    fn called(&self, found: &SourceLayer) -> String {
+        match found.name == self.layer.name {
+            true => "layer of this name".to_string(),
+            false => format!("layer `{}`", found.name),
+        }
+    }
 }
 
 /// Whether a layer of neon's class `kind` computes what `operation` does.
@@ -177,43 +223,4 @@ fn does_the_same(kind: &str, operation: &Operation) -> bool {
         Operation::BatchNorm { .. } => kind.starts_with("BatchNorm"),
         _ => false,
     }
-}
-
-fn fit<'a>(
-    layer: &'a SourceLayer,
-    tensor: &'a SourceTensor,
-    layout: Layout,
-    parameter: &ParameterSpec,
-) -> Result<Found<'a>, Misfit<'a>> {
-    let target = parameter.shape.as_slice();
-    let (expected, conversion) = match (layout, target) {
-        (Layout::Neon, &[k, c, r, s]) => (vec![c * r * s, k], Conversion::Transpose),
-        (Layout::Neon, &[k]) => (vec![k, 1], Conversion::Flatten),
-        _ => (target.to_vec(), Conversion::AsIs),
-    };
-    let reject = |reason| Misfit {
-        reason,
-        rejected: Some((layer, tensor)),
-    };
-    if tensor.shape != expected {
-        let (found, wanted) = (shape_text(&tensor.shape), shape_text(target));
-        let stored = match conversion {
-            Conversion::AsIs => String::new(),
-            _ => format!(", which neon stores as {}", shape_text(&expected)),
-        };
-        let reason = format!("its shape is {found} in the source and {wanted} here{stored}");
-        return Err(reject(reason));
-    }
-    // Filters of another size may make a matrix of the same shape.
-    if let (Some([rows, columns]), &[_, _, r, s]) = (layer.filter, target)
-        && [rows, columns] != [r, s]
-    {
-        let reason = format!("its filters are {rows}x{columns} in the source and {r}x{s} here");
-        return Err(reject(reason));
-    }
-    Ok(Found {
-        layer,
-        tensor,
-        conversion,
-    })
 }

@@ -5,11 +5,14 @@
 //! from one format to another. One format a file: [`neon`] (over `pickle` and `numpy`),
 //! [`safetensors`]. Nothing here knows a device or a backend.
 
+mod advice;
 pub mod convert;
 pub mod document;
 mod element;
 pub mod import;
+mod layout;
 mod matching;
+pub mod names;
 pub mod neon;
 mod numpy;
 mod pickle;

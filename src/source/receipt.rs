@@ -26,6 +26,9 @@ pub struct SourceFile {
     pub format: String,
     /// Of the file, in hexadecimal; empty if the model is yet to be trained.
     pub sha256: String,
+    /// What the names of its layers were read without, e.g. `module.`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
 }
 
 /// How much of the target model was imported.
@@ -35,6 +38,31 @@ pub struct Totals {
     pub of_tensors: usize,
     pub parameters: usize,
     pub of_parameters: usize,
+    /// Multiplications with an addition that one sample takes in the layers whose weights were
+    /// imported, of those in all layers. 0 in receipts of older versions.
+    #[serde(default)]
+    pub multiply_adds: u64,
+    #[serde(default)]
+    pub of_multiply_adds: u64,
+}
+
+impl Totals {
+    /// Imported parameters as a share of all, 0 to 1.
+    pub fn share_of_parameters(&self) -> f64 {
+        share(self.parameters as u64, self.of_parameters as u64)
+    }
+
+    /// Multiply-adds in imported layers as a share of all, 0 to 1.
+    pub fn share_of_multiply_adds(&self) -> f64 {
+        share(self.multiply_adds, self.of_multiply_adds)
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    match whole {
+        0 => 0.0,
+        whole => part as f64 / whole as f64,
+    }
 }
 
 /// One tensor of the target model.
@@ -76,8 +104,15 @@ pub enum Outcome {
 pub struct Origin {
     pub layer: String,
     pub tensor: String,
+    /// Its whole name in the file, where that is more than `<layer>.<tensor>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// As in the file.
     pub shape: Vec<usize>,
+    /// Of its values as they are in the file, but little-endian and in C order, in hexadecimal;
+    /// absent where they were not imported, and in a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A tensor of the source model that was not imported.
@@ -109,11 +144,24 @@ impl Receipt {
             of_tensors,
             parameters,
             of_parameters,
+            ..
         } = self.totals;
-        let SourceFile { path, format, .. } = &self.source;
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let of_work = percent(self.totals.share_of_multiply_adds());
+        let of_values = percent(self.totals.share_of_parameters());
+        let SourceFile {
+            path,
+            format,
+            prefix,
+            ..
+        } = &self.source;
+        let prefix = match prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(", names read without `{prefix}`"),
+        };
         format!(
-            "{tensors} of {of_tensors} tensors ({parameters} of {of_parameters} parameters) \
-             imported from {path} ({format})"
+            "{tensors} of {of_tensors} tensors ({parameters} of {of_parameters} parameters, \
+             {of_values}; {of_work} of the multiply-adds) imported from {path} ({format}{prefix})"
         )
     }
 
@@ -205,7 +253,9 @@ mod tests {
             from: Origin {
                 layer: "a".into(),
                 tensor: "W".into(),
+                path: None,
                 shape: vec![4, 1],
+                sha256: None,
             },
             transform: "as is".into(),
             sha256: Some("00".into()),
@@ -225,6 +275,7 @@ mod tests {
                 path: "m.p".into(),
                 format: "neon pickle".into(),
                 sha256: "ff".into(),
+                prefix: String::new(),
             },
             totals: Totals::default(),
             tensors,
@@ -266,7 +317,9 @@ mod tests {
             rejected: Some(Origin {
                 layer: "fc".into(),
                 tensor: "W".into(),
+                path: None,
                 shape: vec![3],
+                sha256: None,
             }),
         };
         let mut before = receipt(vec![
@@ -278,7 +331,9 @@ mod tests {
             origin: Origin {
                 layer: "fc8".into(),
                 tensor: "W".into(),
+                path: None,
                 shape: vec![2, 2],
+                sha256: None,
             },
             reason: "the target has no layer `fc8`".into(),
         });

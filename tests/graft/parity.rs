@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use graft::config;
+use graft::config::experiment::Source;
 use graft::model::backend;
 use graft::model::network::NamedTensor;
 use graft::numbers::Dtype;
@@ -199,7 +200,11 @@ fn in_memory(place: &Place, name: &str, neon: &Value, deviations: &mut Deviation
     if experiment.dtype == Dtype::F32 {
         // neon's files hold f32.
         let neons = source::read(&data(&format!("neon/target_final_{name}.p")));
-        let neons = import::import(&neons.expect("a model"), &outline.spec, &["*".to_owned()]);
+        let whole = Source {
+            require: vec!["*".to_owned()],
+            ..Source::default()
+        };
+        let neons = import::import(neons.expect("a model"), &outline.spec, &whole);
         let (neons, _) = neons.expect("all tensors of the model");
         let neons = neons.iter().flat_map(|tensor| tensor.values.to_f64());
         let ours = after.iter().flat_map(|tensor| tensor.values.to_f64());

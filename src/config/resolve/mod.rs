@@ -9,6 +9,7 @@ mod layers;
 mod model;
 mod optimizer;
 mod schedule;
+mod source;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -30,11 +31,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let neon = compatibility.is_neon();
     let dtype = word(file.dtype, Dtype::F32);
     let mut checks = Checks::new(layers, compatibility, dtype);
-    if file.source_model.is_none() && file.source.require.iter().flatten().next().is_some() {
-        let problem = "`source.require` without a `source_model`: nothing will be imported";
-        let help = "give a `source_model`, or remove `require`";
-        checks.refuse("source.require", problem, help);
-    }
+    let has_source = file.source_model.is_some();
     let epochs = checks.at_least(1, "epochs", file.epochs.unwrap_or(10));
     let schedule = schedule::schedule(&mut checks, "schedule", file.schedule, epochs);
     let key_of_seeds = if file.seeds.is_some() {
@@ -70,9 +67,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         loss: loss(neon, file.loss),
         optimizer: optimizer::optimizer(&mut checks, file.optimizer, &schedule, epochs),
         schedule,
-        source: Source {
-            require: file.source.require.unwrap_or_default(),
-        },
+        source: source::source(&mut checks, file.source, has_source),
         evaluation: Evaluation {
             every: file.evaluation.every.unwrap_or(0),
         },

@@ -128,6 +128,8 @@ preprocessing = { mean = "own", scale = 0.00392156862745098 }
 loss.name = "binary_cross_entropy"
 schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]
+source.coverage = 0.5
+source.rename = { "encoder.*" = "*", "features.0" = "conv1_1" }
 evaluation.every = 3
 checkpoint.every = 5
 

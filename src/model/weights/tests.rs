@@ -4,6 +4,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::*;
+use crate::config::experiment::Source;
 use crate::model::network::{Network, Weights};
 use crate::neon_figures::reference_network;
 use crate::numbers::{Dtype, Numbers};
@@ -260,7 +261,8 @@ fn the_seed_of_a_neon_run_gives_all_its_initial_weights_bit_for_bit() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/neon/target_init.p");
     let neons = source::read(Path::new(path)).expect("a model of neon's");
     let network = reference_network();
-    let (tensors, _) = import::import(&neons, &network, &[]).expect("layers that fit");
+    let (tensors, _) =
+        import::import(neons, &network, &Source::default()).expect("layers that fit");
     let ours = Network::new(
         &network,
         Weights::new(),

@@ -99,6 +99,17 @@ fn fused() -> SourceModel {
     ])
 }
 
+fn requiring(patterns: &[&str]) -> Contract {
+    Contract {
+        require: patterns.iter().map(|&pattern| pattern.into()).collect(),
+        ..Contract::default()
+    }
+}
+
+fn matched(source: &SourceModel) -> Receipt {
+    matches(source, &target(), &Renames::new()).expect("there is nothing to rename")
+}
+
 fn reason<'a>(receipt: &'a Receipt, layer: &str) -> &'a str {
     let entry = receipt.tensors.iter().find(|entry| entry.layer == layer);
     match entry.map(|entry| &entry.outcome) {
@@ -116,7 +127,7 @@ fn message<T>(result: Result<T>) -> String {
 
 #[test]
 fn every_role_is_filled_and_convolutions_are_transposed() -> Result<()> {
-    let (tensors, receipt) = import(&fused(), &target(), &[])?;
+    let (tensors, receipt) = import(fused(), &target(), &Contract::default())?;
     let roles: Vec<_> = tensors.iter().map(|t| (t.layer.as_str(), t.role)).collect();
     assert_eq!(roles.len(), 7);
     assert_eq!(roles[1], ("conv_bias", Role::Bias));
@@ -138,10 +149,10 @@ fn every_role_is_filled_and_convolutions_are_transposed() -> Result<()> {
 #[test]
 fn a_plan_sees_what_an_import_will_do() -> Result<()> {
     let outline = SourceModel::outline_of("later.safetensors", &target());
-    let planned = matches(&outline, &target());
+    let planned = matches(&outline, &target(), &Renames::new())?;
     assert_eq!(planned.totals.parameters, target().parameter_count());
-    assert!(check(&planned, &target(), &["*".to_string()]).is_ok());
-    assert!(message(import(&outline, &target(), &[])).contains("no values yet"));
+    assert!(check(&planned, &target(), &requiring(&["*"])).is_ok());
+    assert!(message(import(outline, &target(), &Contract::default())).contains("no values yet"));
     Ok(())
 }
 
@@ -151,7 +162,7 @@ fn a_layer_that_does_not_fit_is_not_imported_and_the_receipt_says_why() {
     model.layers[0].filter = Some([1, 2]);
     model.layers[1].tensors.clear();
     model.layers[3].tensors[0].shape = vec![2, 3];
-    let receipt = matches(&model, &target());
+    let receipt = matched(&model);
     assert_eq!(
         reason(&receipt, "conv"),
         "its filters are 1x2 in the source and 2x1 here"
@@ -169,7 +180,7 @@ fn a_layer_that_does_not_fit_is_not_imported_and_the_receipt_says_why() {
 fn a_layer_of_another_kind_or_an_ambiguous_name_is_not_imported() {
     let linear: Layer = ("conv", Some("Linear"), &[("W", &[4, 2])]);
     let fc: Layer = ("fc", None, &[("W", &[3, 2])]);
-    let receipt = matches(&source(&[linear, fc, fc]), &target());
+    let receipt = matched(&source(&[linear, fc, fc]));
     assert!(reason(&receipt, "conv").contains("is a Linear"));
     assert!(reason(&receipt, "fc").contains("several layers"));
     assert_eq!(receipt.totals.tensors, 0);
@@ -179,31 +190,31 @@ fn a_layer_of_another_kind_or_an_ambiguous_name_is_not_imported() {
 fn a_value_that_is_not_finite_is_an_error_that_names_its_place() {
     let mut model = fused();
     model.layers[3].tensors[0].values = vec![0.0, 1.0, 2.0, 3.0, 4.0, f32::NAN].into();
-    let message = message(import(&model, &target(), &[]));
+    let message = message(import(model, &target(), &Contract::default()));
     let expected = "source.p: layer `fc`: W: the value at [2, 1] is NaN";
     assert!(message.starts_with(expected), "{message}");
     // Where it is not imported, it does no harm.
     let mut model = fused();
     model.layers[4].tensors[0].values = vec![f32::INFINITY; 27].into();
-    assert!(import(&model, &target(), &[]).is_ok());
+    assert!(import(model, &target(), &Contract::default()).is_ok());
 }
 
 #[test]
 fn importing_nothing_is_an_error_that_names_close_layers() {
     let close = source(&[("Conv", None, &[("W", &[4, 2])]), ("relu", None, &[])]);
-    let text = message(import(&close, &target(), &[]));
+    let text = message(import(close, &target(), &Contract::default()));
     assert!(
         text.contains("source.p: nothing of the source model fits"),
         "{text}"
     );
-    let far = source(&[("Q7", None, &[("W", &[4, 2])])]);
-    let text = message(import(&far, &target(), &[]));
+    let far = source(&[("Q7", None, &[("W", &[4, 3])])]);
+    let text = message(import(far, &target(), &Contract::default()));
     assert!(
-        text.contains("the source has `Q7`, the target `conv`, `conv_bias`"),
+        text.contains("the source has `Q7`, the target `conv`, `conv_bias`, `norm`"),
         "{text}"
     );
     let wide = source(&[("fc", None, &[("W", &[3, 9])])]);
-    let text = message(import(&wide, &target(), &[]));
+    let text = message(import(wide, &target(), &Contract::default()));
     assert!(
         text.contains("`fc.weight` was not imported: its shape is (3, 9)"),
         "{text}"
@@ -214,11 +225,11 @@ fn importing_nothing_is_an_error_that_names_close_layers() {
 fn what_is_required_and_not_imported_is_named() {
     let mut model = fused();
     model.layers.remove(3);
-    let require = ["conv*", "relu", "f?", "norn", "pool*"].map(String::from);
-    let text = message(import(&model, &target(), &require));
+    let contract = requiring(&["conv*", "relu", "f?", "norn", "pool*"]);
+    let text = message(import(model.clone(), &target(), &contract));
     let expected = "source.require: `fc.weight` was not imported: the source has no layer `fc`; \
                     `norn` matches no layer of the model (did you mean `norm`?); \
                     `pool*` matches no layer of the model";
     assert!(text.starts_with(expected), "{text}");
-    assert!(import(&model, &target(), &["conv*".to_string()]).is_ok());
+    assert!(import(model, &target(), &requiring(&["conv*"])).is_ok());
 }

@@ -12,7 +12,7 @@ use crate::source::Format;
 use crate::source::document::{
     Described, Document, Tensor, check_states, is_state, state_name, unknown_role,
 };
-use crate::source::matching::Conversion;
+use crate::source::layout::Conversion;
 use crate::source::numpy::{self, Scalar};
 use crate::source::pickle::value::Value;
 use crate::source::pickle::{self, Node, NodeId, Pickle};
@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
         self.tensors.push(Tensor {
             name: name.clone(),
             shape,
-            values: conversion.apply(&found.values, &found.shape),
+            values: conversion.apply(found.values, &found.shape),
         });
         Ok(Value::Tensor(name))
     }

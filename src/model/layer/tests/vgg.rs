@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::experiment::Source;
 use crate::model::network::Weights;
 use crate::model::spec::NetworkSpec;
 use crate::neon_figures::{Figures, Matrix, deviation, reference_network};
@@ -21,7 +22,8 @@ fn weights(network: &NetworkSpec) -> Weights {
     let mut weights = Weights::new();
     for file in ["target_init.p", "source_vgg_tiny.p"] {
         let model = source::read(&directory.join(file)).expect("a model of neon's");
-        let (tensors, _) = import::import(&model, network, &[]).expect("layers that fit");
+        let (tensors, _) =
+            import::import(model, network, &Source::default()).expect("layers that fit");
         for tensor in tensors {
             weights.insert((tensor.layer, tensor.role), tensor.values);
         }
