@@ -129,6 +129,7 @@ mod tests {
                 format: "neon pickle".into(),
                 sha256: "ff".into(),
             },
+            preprocessing: None,
             totals: Totals::default(),
             tensors,
             unused,

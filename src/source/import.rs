@@ -200,6 +200,7 @@ fn receipt(
             format: source.format.to_string(),
             sha256: source.sha256.clone(),
         },
+        preprocessing: None,
         totals: Totals {
             tensors: imported().count(),
             of_tensors: entries.len(),
