@@ -16,8 +16,8 @@ use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
-use crate::runner::{initial, model_file};
 use crate::runner::setup::{self, Outline};
+use crate::runner::{initial, model_file};
 use crate::source;
 use crate::train::groups;
 

@@ -17,8 +17,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::experiment::{
-    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName,
-    PoolingSize,
+    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, PoolingSize,
 };
 use crate::numbers::Dtype;
 pub use optimizer::{

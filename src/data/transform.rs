@@ -65,7 +65,9 @@ impl Transform {
     /// Samples without values, or too many; a mean or a deviation that does not fit them.
     pub fn new(steps: Steps) -> Result<Self> {
         let [from, to] = [steps.from, steps.to()].map(|shape| {
-            let values = shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
+            let values = shape
+                .iter()
+                .try_fold(1usize, |n, &side| n.checked_mul(side));
             values.filter(|&values| values > 0)
         });
         let (Some(from), Some(to)) = (from, to) else {
@@ -141,7 +143,9 @@ impl Transform {
         if !steps.deviation.is_empty() {
             let deviations = steps.deviation.iter().map(|&by| T::nearest(by)).cycle();
             for (plane, by) in samples.chunks_exact_mut(plane).zip(deviations) {
-                plane.iter_mut().for_each(|value| *value = value.divided(by));
+                plane
+                    .iter_mut()
+                    .for_each(|value| *value = value.divided(by));
             }
         }
         Ok(samples)

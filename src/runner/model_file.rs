@@ -6,17 +6,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::setup::Outline;
 use crate::config::experiment::{ChannelOrder, Mean, Pixels, Preset};
 use crate::data::transform::{Steps, Transform};
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
 use crate::numbers::{Dtype, Numbers};
-use super::setup::Outline;
-use crate::source::{Format, SourceModel};
 use crate::source::convert::{self, Options, Target};
 use crate::source::document::{GRAFT_MODEL, state_name};
 use crate::source::neon::{self, Description};
 use crate::source::safetensors::{self, Entry, EntryData};
+use crate::source::{Format, SourceModel};
 use crate::train::updates::States;
 
 /// Key of the [`Input`] in the file's metadata, as JSON.

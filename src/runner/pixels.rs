@@ -79,8 +79,13 @@ pub fn size_for_head(
     let spec = setup::spec(experiment, shape, classes)?;
     let receipt = import::matches(source, &spec);
     let misfits = receipt.tensors.iter().filter(|entry| {
-        matches!(&entry.outcome, Outcome::NotImported { rejected: Some(_), .. })
-            && is_over_maps(&spec, &entry.layer)
+        matches!(
+            &entry.outcome,
+            Outcome::NotImported {
+                rejected: Some(_),
+                ..
+            }
+        ) && is_over_maps(&spec, &entry.layer)
     });
     for entry in misfits {
         for &size in candidates {
@@ -124,7 +129,9 @@ pub fn check(pixels: &Pixels, channels: usize) -> Result<()> {
     if pixels.channel_order == ChannelOrder::Bgr && channels != 3 {
         let problem = format!("\"bgr\" for images of {channels} channels");
         let help = "only images of red, green and blue can be turned";
-        return Err(Error::new(problem).at("preprocessing.channel_order").help(help));
+        return Err(Error::new(problem)
+            .at("preprocessing.channel_order")
+            .help(help));
     }
     Ok(())
 }
@@ -190,7 +197,9 @@ fn is_over_maps(spec: &NetworkSpec, layer: &str) -> bool {
     let layer = &spec.layers[index];
     let before = match layer.inputs.first() {
         Some(input) => spec.layers.iter().find(|other| other.name == *input),
-        None => index.checked_sub(1).and_then(|index| spec.layers.get(index)),
+        None => index
+            .checked_sub(1)
+            .and_then(|index| spec.layers.get(index)),
     };
     let maps = before.map_or(3, |before| before.output.len()) == 3;
     layer.operation == Operation::Linear && maps

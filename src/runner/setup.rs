@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pixels::{self, Fitting};
 use super::initial;
+use super::pixels::{self, Fitting};
 use crate::config::experiment::{Data, DataFiles, Experiment, Pixels};
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
@@ -115,11 +115,7 @@ pub fn source(experiment: &Experiment) -> Result<Option<SourceModel>> {
 ///
 /// # Errors
 /// As [`outline`]; and a file that cannot be read, or initial weights of another model.
-pub fn start(
-    experiment: &Experiment,
-    files: &Files,
-    source: Option<SourceModel>,
-) -> Result<Start> {
+pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>) -> Result<Start> {
     let (shape, classes) = (files.train.shape(), files.train.classes());
     let initial = experiment.model.initial_weights.as_deref();
     let initial = initial.map(initial::read).transpose()?;

@@ -142,15 +142,18 @@ impl Preprocessing {
             differs("channel_order", self.channel_order.is_some(), ours, theirs);
         }
         let mut seen = Vec::new();
-        keys.retain(|key| !seen.contains(key) && {
-            seen.push(*key);
-            true
+        keys.retain(|key| {
+            !seen.contains(key) && {
+                seen.push(*key);
+                true
+            }
         });
+        let ours = self.preset.map(|preset| format!(" (preset \"{preset}\")"));
         (!differences.is_empty()).then(|| {
             format!(
-                "preprocessing (preset \"{}\") is not the source model's (preset \"{}\"): {}; remove \
-                 {} from [preprocessing] to get the source model's",
-                pixels.preset,
+                "[preprocessing]{} contradicts the source model (preset \"{}\"): {}; remove {} from it \
+                 to prepare images as for the source model",
+                ours.unwrap_or_default(),
                 origin.preset,
                 differences.join("; "),
                 keys.join(", ")
@@ -235,7 +238,11 @@ impl Pixels {
         if steps.is_empty() {
             steps.push("as they are".to_owned());
         }
-        format!("pixels (preset \"{}\"{chosen}): {}", self.preset, steps.join(", "))
+        format!(
+            "pixels (preset \"{}\"{chosen}): {}",
+            self.preset,
+            steps.join(", ")
+        )
     }
 
     /// What centred values are multiplied with, one a channel or one for all.

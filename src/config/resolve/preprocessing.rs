@@ -29,7 +29,8 @@ pub fn preprocessing(checks: &mut Checks, table: PreprocessingTable) -> Preproce
     if let Some(size) = table.size {
         checks.at_least(1, "preprocessing.size", size);
         if size > LONGEST_SIDE {
-            let problem = format!("`preprocessing.size` must be at most {LONGEST_SIDE}, not {size}");
+            let problem =
+                format!("`preprocessing.size` must be at most {LONGEST_SIDE}, not {size}");
             checks.refuse_with_example("preprocessing.size", problem);
         }
     }
