@@ -9,16 +9,16 @@ use clap::Args;
 use super::{ExperimentArguments, print};
 use crate::error::{Error, Result};
 use crate::gather::gather;
-use crate::model::spec::{NetworkSpec, shape_text};
+use crate::model::spec::shape_text;
 use crate::plan::{self, Run};
 use crate::report::cell::{Cell, grouped};
 use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
-use crate::runner::initial;
 use crate::runner::setup::{self, Outline};
-use crate::source::{self, SourceModel};
+use crate::runner::{initial, model_file};
+use crate::source;
 use crate::train::groups;
 
 /// Show what would run, in which order, and what would happen to each layer
@@ -48,10 +48,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let has_entries = |run: &Run| !run.experiment.optimizer.layer.is_empty();
     let with_optimizers = runs.iter().any(has_entries);
     let mut all = Table::new([&["experiment"], headers(with_optimizers)].concat());
-    let mut specs: Vec<Option<NetworkSpec>> = Vec::with_capacity(runs.len());
+    let mut outlines: Vec<Option<Outline>> = Vec::with_capacity(runs.len());
     let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
-        let outlined = outline(run, &specs).and_then(|outline| {
+        let outlined = outline(run, &runs, &outlines).and_then(|outline| {
             runner::check_save_path(run, &outline)?;
             Ok(outline)
         });
@@ -82,7 +82,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             }
             _ => {}
         }
-        specs.push(outlined.ok().map(|outline| outline.spec));
+        outlines.push(outlined.ok());
     }
     if !for_people {
         print(&all.render(arguments.format))?;
@@ -94,20 +94,21 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     })
 }
 
-/// The outline of a run; the models that it starts from are there, or come from runs whose specs are
-/// in `specs`.
-fn outline(run: &Run, specs: &[Option<NetworkSpec>]) -> Result<Outline> {
+/// The outline of a run; the models that it starts from are there, or come from others of the
+/// `runs`, whose outlines are in `outlines`.
+fn outline(run: &Run, runs: &[Run], outlines: &[Option<Outline>]) -> Result<Outline> {
     let experiment = run.experiment.as_ref();
     let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
     let made = |path: &Path, maker: usize| {
-        let spec = specs.get(maker).and_then(Option::as_ref);
-        let spec = spec.ok_or_else(|| {
+        let outline = outlines.get(maker).and_then(Option::as_ref);
+        let outline = outline.ok_or_else(|| {
             Error::new(format!(
                 "{} is not made: see the error above",
                 path.display()
             ))
         })?;
-        Ok(SourceModel::outline_of(path, spec))
+        let (images, _) = setup::shape_and_classes(&runs[maker].experiment.data)?;
+        model_file::outline_of(path, outline, images)
     };
     let source = experiment.source_model.as_ref();
     let source = source.map(|path| match run.maker(path) {
@@ -158,6 +159,13 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
             runs[*maker].name(),
             model.display()
         );
+    }
+    let _ = writeln!(text, "   {}", outline.pixels.summary());
+    for note in &outline.notes {
+        let _ = writeln!(text, "   {note}");
+    }
+    for warning in &outline.warnings {
+        let _ = writeln!(text, "   warning: {warning}");
     }
     if let Some(file) = &outline.initial {
         let _ = writeln!(text, "   {}", initial::summary(file));

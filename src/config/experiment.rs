@@ -4,6 +4,7 @@
 //! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
 mod optimizer;
+mod preprocessing;
 mod schedule;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::numbers::Dtype;
 pub use optimizer::{
     Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
 };
+pub use preprocessing::{ChannelOrder, Mean, Pixels, Preprocessing, Preset};
 pub use schedule::{Changes, Course, Per, Schedule};
 
 /// Endings of files in neon's format.
@@ -49,6 +51,8 @@ pub struct Experiment {
     pub save_optimizer_state: bool,
     pub learning_rate_multiplier: Multipliers,
     pub data: Data,
+    /// What is said about pixels.
+    #[serde(default, skip_serializing_if = "says_nothing")]
     pub preprocessing: Preprocessing,
     pub model: Model,
     pub loss: Loss,
@@ -159,25 +163,6 @@ pub enum DataFiles {
         builtin: String,
         draw_seed: u64,
     },
-}
-
-/// What happens to a pixel: `(value - mean) * scale`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Preprocessing {
-    pub mean: Mean,
-    pub scale: f64,
-}
-
-/// Which mean is subtracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mean {
-    /// The training file's, from the training and the test images alike.
-    Train,
-    /// Each file's own, as neon does.
-    Own,
-    /// None.
-    None,
 }
 
 /// The target model, before the data say how large its input is.
@@ -314,6 +299,10 @@ pub enum LayerKind {
     },
     /// Only as the last layer.
     Softmax,
+}
+
+fn says_nothing(preprocessing: &Preprocessing) -> bool {
+    *preprocessing == Preprocessing::default()
 }
 
 fn is_zero(value: &f64) -> bool {

@@ -5,6 +5,7 @@
 //! environment variable, an argument) has this type, and so has the sum of all layers.
 
 mod optimizer;
+mod preprocessing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +17,13 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::experiment::{
-    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, Mean,
-    PoolingSize,
+    Architecture, Backend, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName, PoolingSize,
 };
 use crate::numbers::Dtype;
 pub use optimizer::{
     AlgorithmName, LayerRuleTable, OptimizerTable, RuleTable, ScheduleName, ScheduleTable,
 };
+pub use preprocessing::PreprocessingTable;
 
 /// The top level.
 #[derive(Debug, Default, Deserialize)]
@@ -95,13 +96,6 @@ pub struct DataTable {
     pub draw_seed: Option<u64>,
     pub shuffle: Option<bool>,
     pub last_batch: Option<Word<LastBatch>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PreprocessingTable {
-    pub mean: Option<Word<Mean>>,
-    pub scale: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -161,6 +161,15 @@ const RIVALS: &[(&str, &[&str])] = &[
     ("data.train", &["data.builtin", "data.draw_seed"]),
     ("data.test", &["data.builtin", "data.draw_seed"]),
     ("data.builtin", &["data.train", "data.test"]),
+    (
+        "preprocessing.preset",
+        &[
+            "preprocessing.mean",
+            "preprocessing.deviation",
+            "preprocessing.scale",
+            "preprocessing.channel_order",
+        ],
+    ),
     ("model.width", &["model.widths"]),
     ("model.widths", &["model.width"]),
     ("model.architecture", &["model.layers"]),

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::dataset::{Dataset, Pixel};
+use super::transform::Transform;
 use crate::error::{Error, Result};
 use crate::numbers::{Dtype, Numbers};
 
@@ -25,15 +26,6 @@ pub struct Batch {
     pub labels: Vec<u32>,
 }
 
-/// What happens to each value: `(value - mean) * scale`, in `dtype`; half precisions compute in f32.
-#[derive(Debug, Clone)]
-pub struct Transform {
-    /// One mean for each value of a sample, as [`Dataset::mean`] gives it; `None`: 0.
-    pub mean: Option<Arc<Vec<f64>>>,
-    pub scale: f64,
-    pub dtype: Dtype,
-}
-
 /// Iterator over batches. Dropping it ends its thread.
 pub struct Batches {
     /// `None` once the last batch or an error has been handed out.
@@ -46,7 +38,7 @@ impl Batches {
     /// smaller. A failure to read ends the iteration with that error.
     ///
     /// # Errors
-    /// If the batch size is 0, the transform's mean does not fit the samples, or there can be no
+    /// If the batch size is 0, the transform is for samples of another shape, or there can be no
     /// thread.
     pub fn new(
         dataset: Arc<Dataset>,
@@ -57,9 +49,9 @@ impl Batches {
         if batch_size == 0 {
             return Err(Error::new("a batch of 0 samples").help("set `batch_size` to 1 or more"));
         }
-        let values: usize = dataset.shape().iter().product();
-        if let Some(mean) = transform.mean.as_ref().filter(|mean| mean.len() != values) {
-            let problem = format!("a mean of {} values for samples of {values}", mean.len());
+        let (shape, wanted) = (dataset.shape(), transform.steps().from);
+        if shape != wanted {
+            let problem = format!("samples of {shape:?} where {wanted:?} are prepared");
             return Err(Error::new(problem).at(dataset.path().display()));
         }
         let (sender, ready) = sync_channel(AHEAD);
@@ -126,7 +118,7 @@ fn read_all(
 }
 
 fn read_batch(dataset: &Dataset, samples: &[usize], transform: &Transform) -> Result<Batch> {
-    let pixels = match transform.dtype {
+    let pixels = match transform.dtype() {
         Dtype::F64 => Numbers::F64(read_pixels(dataset, samples, transform)?),
         dtype => Numbers::F32(read_pixels(dataset, samples, transform)?).to(dtype),
     };
@@ -145,45 +137,7 @@ fn read_pixels<T: Pixel>(
 ) -> Result<Vec<T>> {
     let mut pixels = Vec::new();
     dataset.read(samples, &mut pixels)?;
-    transform.apply(&mut pixels);
-    Ok(pixels)
-}
-
-impl Transform {
-    /// Samples as stored, preprocessed.
-    pub fn of(&self, mut pixels: Vec<f32>) -> Numbers {
-        match self.dtype {
-            Dtype::F64 => {
-                let mut pixels: Vec<f64> = pixels.into_iter().map(f64::from).collect();
-                self.apply(&mut pixels);
-                Numbers::F64(pixels)
-            }
-            dtype => {
-                self.apply(&mut pixels);
-                Numbers::F32(pixels).to(dtype)
-            }
-        }
-    }
-
-    /// Preprocesses samples in place; `pixels` holds whole samples, one after the other.
-    fn apply<T: Pixel>(&self, pixels: &mut [T]) {
-        let scale = T::nearest(self.scale);
-        match &self.mean {
-            Some(mean) => {
-                for sample in pixels.chunks_mut(mean.len().max(1)) {
-                    for (value, &mean) in sample.iter_mut().zip(mean.iter()) {
-                        *value = value.transformed(T::nearest(mean), scale);
-                    }
-                }
-            }
-            None => {
-                let zero = T::default();
-                pixels
-                    .iter_mut()
-                    .for_each(|value| *value = value.transformed(zero, scale));
-            }
-        }
-    }
+    transform.applied(pixels)
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::data::hdf5::Rows;
+use crate::data::transform::Steps;
 use crate::data::writer::DatasetWriter;
 
-const PLAIN: Transform = Transform {
-    mean: None,
-    scale: 1.0,
-    dtype: Dtype::F32,
-};
+/// Of the samples of [`dataset`].
+fn plain() -> Transform {
+    Transform::new(Steps::none([1, 1, 2], Dtype::F32)).unwrap()
+}
 
 /// `samples` samples of shape (1, 1, 2); sample n holds [n, 100 + n] and has label n modulo 3.
 fn dataset(directory: &Path, samples: usize) -> Arc<Dataset> {
@@ -33,7 +33,7 @@ fn every_sample_comes_once_in_the_given_order() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 7);
     let order = vec![6, 0, 3, 1, 5, 2, 4];
-    let batches = Batches::new(dataset, order.clone(), 3, PLAIN).unwrap();
+    let batches = Batches::new(dataset, order.clone(), 3, plain()).unwrap();
     let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.samples.len()).collect();
     assert_eq!(sizes, [3, 3, 1]);
@@ -55,11 +55,12 @@ fn every_sample_comes_once_in_the_given_order() {
 fn values_are_centred_then_scaled() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 2);
-    let transform = Transform {
-        mean: Some(Arc::new(vec![1.0, 50.0])),
+    let steps = Steps {
+        mean: vec![1.0, 50.0],
         scale: 0.5,
-        dtype: Dtype::F32,
+        ..Steps::none([1, 1, 2], Dtype::F32)
     };
+    let transform = Transform::new(steps).unwrap();
     let batch = Batches::new(dataset, vec![0, 1], 2, transform)
         .unwrap()
         .next()
@@ -71,10 +72,30 @@ fn values_are_centred_then_scaled() {
 }
 
 #[test]
+fn samples_are_resized_by_the_thread_that_reads_them_to_the_same_values_in_any_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = dataset(directory.path(), 5);
+    let steps = Steps {
+        size: Some(3),
+        ..Steps::none([1, 1, 2], Dtype::F64)
+    };
+    let transform = Transform::new(steps).unwrap();
+    let values = |batch_size| -> Vec<f64> {
+        let order = (0..5).collect();
+        let batches = Batches::new(dataset.clone(), order, batch_size, transform.clone());
+        let batches = batches.unwrap().map(Result::unwrap);
+        batches.flat_map(|batch| batch.pixels.to_f64()).collect()
+    };
+    assert_eq!(values(5).len(), 5 * 3 * 3);
+    assert_eq!(values(5), values(1));
+    assert_eq!(values(5), values(2));
+}
+
+#[test]
 fn an_error_reaches_the_consumer_and_ends_the_iteration() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 4);
-    let mut batches = Batches::new(dataset, vec![0, 1, 99, 2], 2, PLAIN).unwrap();
+    let mut batches = Batches::new(dataset, vec![0, 1, 99, 2], 2, plain()).unwrap();
     assert!(batches.next().unwrap().is_ok());
     let error = batches.next().unwrap().unwrap_err().to_string();
     assert!(error.contains("has no sample 99"), "{error}");
@@ -86,7 +107,7 @@ fn dropping_the_iterator_ends_its_thread() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 100);
     let order = (0..100).collect();
-    let mut batches = Batches::new(Arc::clone(&dataset), order, 1, PLAIN).unwrap();
+    let mut batches = Batches::new(Arc::clone(&dataset), order, 1, plain()).unwrap();
     batches.next().unwrap().unwrap();
     let (dropped, wait) = mpsc::channel();
     thread::spawn(move || {
@@ -104,7 +125,7 @@ fn an_empty_order_gives_no_batch() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 1);
     assert!(
-        Batches::new(dataset, Vec::new(), 4, PLAIN)
+        Batches::new(dataset, Vec::new(), 4, plain())
             .unwrap()
             .next()
             .is_none()
@@ -115,11 +136,7 @@ fn an_empty_order_gives_no_batch() {
 fn what_cannot_work_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = dataset(directory.path(), 1);
-    assert!(Batches::new(Arc::clone(&dataset), vec![0], 0, PLAIN).is_err());
-    let transform = Transform {
-        mean: Some(Arc::new(vec![0.0; 3])),
-        scale: 1.0,
-        dtype: Dtype::F32,
-    };
+    assert!(Batches::new(Arc::clone(&dataset), vec![0], 0, plain()).is_err());
+    let transform = Transform::new(Steps::none([1, 2, 2], Dtype::F32)).unwrap();
     assert!(Batches::new(dataset, vec![0], 1, transform).is_err());
 }

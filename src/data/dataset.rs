@@ -46,6 +46,7 @@ pub trait Pixel: Copy + Default + Into<f64> {
     fn is_finite(self) -> bool;
     /// `(self - mean) * scale`, each step rounded to this type.
     fn transformed(self, mean: Self, scale: Self) -> Self;
+    fn divided(self, by: Self) -> Self;
 }
 
 /// Where a [`Dataset::mean`] comes from.
@@ -258,6 +259,10 @@ macro_rules! pixel {
 
             fn transformed(self, mean: Self, scale: Self) -> Self {
                 (self - mean) * scale
+            }
+
+            fn divided(self, by: Self) -> Self {
+                self / by
             }
         }
     };

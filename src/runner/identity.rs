@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::experiment::{DataFiles, Experiment};
+use crate::config::experiment::{ChannelOrder, DataFiles, Experiment, Pixels, Preprocessing};
 use crate::error::Result;
 use crate::files::hexadecimal;
 
@@ -23,10 +23,12 @@ pub struct Contents {
 
 /// Hash of all that decides the outcome except the seed: equal for runs that may be averaged.
 /// Names and places of files do not count, their contents do; nor does what else a record holds.
+/// Of `pixels`, which `experiment` and its source model lead to, what is done to them counts and not
+/// how it was said.
 ///
 /// # Errors
 /// The experiment cannot be written as TOML.
-pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
+pub fn setup(experiment: &Experiment, pixels: &Pixels, contents: &Contents) -> Result<String> {
     let mut outcome = experiment.clone();
     outcome.name = String::new();
     outcome.seeds = Vec::new();
@@ -38,6 +40,7 @@ pub fn setup(experiment: &Experiment, contents: &Contents) -> Result<String> {
         train: PathBuf::new(),
         test: PathBuf::new(),
     };
+    outcome.preprocessing = done_to(pixels);
     outcome.checkpoint.every = 0;
     outcome.evaluation.every = 0;
     outcome.record.batches = false;
@@ -61,6 +64,29 @@ pub fn run(setup: &str, experiment: &Experiment, seed: u64) -> String {
         experiment.save_optimizer_state.to_string(),
     ];
     hash(&[setup, &seed.to_string(), &held.join(" ")])
+}
+
+/// What came after mean and scale is left out where it does nothing: records of before have the same
+/// identity.
+fn done_to(pixels: &Pixels) -> Preprocessing {
+    let Pixels {
+        mean,
+        scale,
+        deviation,
+        channel_order,
+        size,
+        preset: _,
+        automatic: _,
+    } = pixels.clone();
+    Preprocessing {
+        preset: None,
+        mean: Some(mean),
+        scale: Some(scale),
+        deviation: (!deviation.is_empty()).then_some(deviation),
+        channel_order: (channel_order != ChannelOrder::Rgb).then_some(channel_order),
+        // One that is not said follows from the files and the model, which count.
+        size,
+    }
 }
 
 fn hash(parts: &[&str]) -> String {

@@ -134,6 +134,7 @@ mod tests {
                 sha256: "ff".into(),
                 prefix: String::new(),
             },
+            preprocessing: None,
             totals: Totals::default(),
             tensors,
             unused,

@@ -6,6 +6,7 @@ mod describe;
 pub mod identity;
 pub mod initial;
 pub mod model_file;
+pub mod pixels;
 pub mod predict;
 pub mod setup;
 mod watch;
@@ -38,7 +39,7 @@ use crate::train::groups::LayerRate;
 use crate::train::updates::States;
 use crate::train::{End, Trainer};
 use identity::Contents;
-use setup::{Inputs, Outline};
+use setup::{Files, Inputs, Outline, Start};
 use watch::Watch;
 
 /// What happens in a run.
@@ -91,8 +92,9 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
     let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
-    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
-    let setup = identity::setup(experiment, &contents(experiment, &inputs)?)?;
+    let contents = contents(experiment, &setup::open(&train, &test)?)?;
+    let (pixels, _) = pixels::settle(experiment, setup::source(experiment)?.as_ref())?;
+    let setup = identity::setup(experiment, &pixels, &contents)?;
     Ok(Some(find::status(
         &run.dir,
         &identity::run(&setup, experiment, run.seed),
@@ -111,9 +113,11 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         model_file::make_way(path)?;
     }
     let (train, test) = setup::files(&experiment.data)?;
-    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype)?;
-    let contents = contents(experiment, &inputs)?;
-    let setup = identity::setup(experiment, &contents)?;
+    let files = setup::open(&train, &test)?;
+    let contents = contents(experiment, &files)?;
+    let source = setup::source(experiment)?;
+    let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
+    let setup = identity::setup(experiment, &pixels, &contents)?;
     let identity = identity::run(&setup, experiment, run.seed);
 
     commit::recover(&run.dir)?;
@@ -123,13 +127,20 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         return Ok(Outcome::Skipped);
     }
     // Whatever can be wrong with the model or the import shows before anything is written.
-    let (outline, weights) = setup::start(experiment, &inputs)?;
+    let Start {
+        outline,
+        weights,
+        inputs,
+    } = setup::start(experiment, &files, source)?;
     check_save_path(run, &outline)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
+    watch.note(&outline.pixels.summary());
+    outline.notes.iter().for_each(|note| watch.note(note));
+    outline.warnings.iter().for_each(|text| watch.warn(text));
     if let Some(file) = &outline.initial {
         watch.note(&initial::summary(file));
     }
@@ -225,12 +236,12 @@ fn check_finite(tensors: &[NamedTensor], dtype: Dtype) -> Result<()> {
     }
 }
 
-fn contents(experiment: &Experiment, inputs: &Inputs) -> Result<Contents> {
+fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
     let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {
-        train: inputs.train.data.sha256()?,
-        test: inputs.test.data.sha256()?,
+        train: files.train.sha256()?,
+        test: files.test.sha256()?,
         source: source.map(source::sha256).transpose()?,
         initial: initial.map(initial::sha256).transpose()?,
     })
@@ -267,7 +278,7 @@ fn write_files(
         &model,
         &trainer.tensors(),
         &states,
-        &inputs.train.transform,
+        (&outline.pixels, &inputs.train.transform),
         &describe::describe(&run.experiment, outline, run.seed),
     )
 }

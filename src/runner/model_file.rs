@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::batches::Transform;
+use super::setup::Outline;
+use crate::config::experiment::{ChannelOrder, Mean, Pixels, Preset};
+use crate::data::transform::{Steps, Transform};
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
 use crate::numbers::{Dtype, Numbers};
-use crate::source::SourceModel;
 use crate::source::convert::{self, Options, Target};
 use crate::source::document::{GRAFT_MODEL, state_name};
 use crate::source::neon::{self, Description};
 use crate::source::safetensors::{self, Entry, EntryData};
+use crate::source::{Format, SourceModel};
 use crate::train::updates::States;
 
 /// Key of the [`Input`] in the file's metadata, as JSON.
@@ -26,13 +27,29 @@ const KEY: &str = "graft.input";
 struct Input {
     /// (channels, height, width)
     shape: [usize; 3],
-    /// Subtracted: a value a channel, or a value a pixel; absent: nothing.
+    /// Shape of the images that are resized to `shape`; absent: they are of that shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    images: Option<[usize; 3]>,
+    /// Subtracted: one for all, a value a channel, or a value for each of the images; absent:
+    /// nothing. Empty where the model, and so the mean of its data, is yet to be made.
     mean: Option<Vec<f64>>,
     /// Multiplied with what is left.
     scale: f64,
+    /// Divided by, at last: one for all, or a value a channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deviation: Vec<f64>,
+    /// Of the network, and of `mean` and `deviation`; images are RGB.
+    #[serde(default, skip_serializing_if = "is_default")]
+    channel_order: ChannelOrder,
+    /// Whose preprocessing this is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    preset: Preset,
+    /// Whether the mean was given, and is not that of the data.
+    #[serde(default, skip_serializing_if = "is_default")]
+    given_mean: bool,
 }
 
-/// Writes `tensors` to `path`, for samples that `transform` prepared, with the description of the
+/// Writes `tensors` to `path`, for samples that `transform` prepared as `pixels` say, with the description of the
 /// model and what its optimizer remembers.
 ///
 /// # Errors
@@ -41,21 +58,15 @@ pub fn write(
     path: &Path,
     tensors: &[NamedTensor],
     states: &States,
-    transform: &Transform,
+    (pixels, transform): (&Pixels, &Transform),
     model: &Description,
 ) -> Result<()> {
-    let shape = model.network.input;
-    let input = Input {
-        shape,
-        mean: transform.mean.as_ref().map(|mean| short(mean, shape)),
-        scale: transform.scale,
-    };
+    let steps = transform.steps();
+    let mean = (!steps.mean.is_empty()).then(|| steps.mean.clone());
+    let input = Input::new(pixels, steps.from, mean);
     let failed = |error: serde_json::Error| Error::new(error.to_string()).at(path.display());
     let metadata = BTreeMap::from([
-        (
-            KEY.to_string(),
-            serde_json::to_string(&input).map_err(failed)?,
-        ),
+        (KEY.to_string(), input.to_json().at(path.display())?),
         (
             GRAFT_MODEL.to_string(),
             serde_json::to_string(model).map_err(failed)?,
@@ -124,44 +135,110 @@ pub fn copy(model: &Path, path: &Path) -> Result<Vec<String>> {
     convert::convert(model, path, &Options::default()).map(|converted| converted.left_out)
 }
 
-/// Shape of a sample, (channels, height, width), and what happens to its pixels, as `model` says,
-/// for a network that computes in `dtype`.
+/// What happens to pixels before they meet `model`, which computes in `dtype`, as its file says.
 ///
 /// # Errors
 /// The model is not one that graft wrote.
-pub fn input_of(model: &SourceModel, dtype: Dtype) -> Result<([usize; 3], Transform)> {
-    let input = model
-        .metadata
-        .get(KEY)
-        .and_then(|text| serde_json::from_str(text).ok());
-    let Input { shape, mean, scale } = input.ok_or_else(|| {
+pub fn transform_of(model: &SourceModel, dtype: Dtype) -> Result<Transform> {
+    let input = Input::of(model)?.ok_or_else(|| {
         Error::new("does not say what its input is")
             .at(model.path.display())
             .help("predictions need a model that `graft run` left")
     })?;
-    let values: usize = shape.iter().product();
-    let mean = mean.map(|mean| match mean.len() == shape[0] && values != shape[0] {
-        true => mean
-            .iter()
-            .flat_map(|&m| vec![m; values / shape[0]])
-            .collect(),
-        false => mean,
-    });
-    if mean.as_ref().is_some_and(|mean| mean.len() != values) {
-        return Err(Error::new("its mean does not fit its input").at(model.path.display()));
+    let [_, height, width] = input.shape;
+    let steps = Steps {
+        from: input.images.unwrap_or(input.shape),
+        size: input.images.map(|_| height),
+        reversed: input.channel_order == ChannelOrder::Bgr,
+        mean: input.mean.unwrap_or_default(),
+        scale: input.scale,
+        deviation: input.deviation,
+        dtype,
+    };
+    if steps.size.is_some() && height != width {
+        return Err(Error::new("its input is resized, but no square").at(model.path.display()));
     }
-    let mean = mean.map(Arc::new);
-    Ok((shape, Transform { mean, scale, dtype }))
+    Transform::new(steps).at(model.path.display())
 }
 
-/// One value a channel, where the mean has no more to it.
-fn short(mean: &[f64], [channels, height, width]: [usize; 3]) -> Vec<f64> {
-    let planes = mean.chunks_exact(height * width);
-    match planes
-        .clone()
-        .all(|plane| plane.iter().all(|value| *value == plane[0]))
-    {
-        true => planes.map(|plane| plane[0]).take(channels).collect(),
-        false => mean.to_vec(),
+/// What happened to the pixels that `model` was trained on; `None` if graft did not write it. A mean
+/// of its own training data is that of the training data.
+///
+/// # Errors
+/// What graft wrote of it is damaged.
+pub fn pixels_of(model: &SourceModel) -> Result<Option<Pixels>> {
+    Ok(Input::of(model)?.map(|input| Pixels {
+        preset: input.preset,
+        automatic: false,
+        mean: match input.mean {
+            None => Mean::None,
+            Some(mean) if input.given_mean => Mean::Given(mean),
+            Some(_) => Mean::Train,
+        },
+        scale: input.scale,
+        deviation: input.deviation,
+        channel_order: input.channel_order,
+        size: None,
+    }))
+}
+
+/// Side of the square images that `model` takes, if graft wrote it and they are square.
+///
+/// # Errors
+/// What graft wrote of it is damaged.
+pub fn side_of(model: &SourceModel) -> Result<Option<usize>> {
+    let shape = Input::of(model)?.map(|input| input.shape);
+    Ok(shape.and_then(|[_, height, width]| (height == width).then_some(height)))
+}
+
+/// The model that a run with this outline, on samples of shape `images`, will leave at `path`: all
+/// but the values.
+///
+/// # Errors
+/// None that can be expected.
+pub fn outline_of(path: &Path, outline: &Outline, images: [usize; 3]) -> Result<SourceModel> {
+    let mut model = SourceModel::outline_of(path, &outline.spec);
+    // neon's format has no place for it.
+    if model.format == Format::Safetensors {
+        let pixels = &outline.pixels;
+        let mean = (pixels.mean != Mean::None).then(|| match &pixels.mean {
+            Mean::Given(mean) => mean.clone(),
+            _ => Vec::new(),
+        });
+        let input = Input::new(pixels, images, mean);
+        model.metadata.insert(KEY.to_string(), input.to_json()?);
     }
+    Ok(model)
+}
+
+impl Input {
+    fn new(pixels: &Pixels, images: [usize; 3], mean: Option<Vec<f64>>) -> Self {
+        let shape = pixels.input(images);
+        Self {
+            shape,
+            images: (shape != images).then_some(images),
+            mean,
+            scale: pixels.scale,
+            deviation: pixels.deviation.clone(),
+            channel_order: pixels.channel_order,
+            preset: pixels.preset,
+            given_mean: matches!(pixels.mean, Mean::Given(_)),
+        }
+    }
+
+    fn of(model: &SourceModel) -> Result<Option<Self>> {
+        let text = model.metadata.get(KEY);
+        let input = text.map(|text| serde_json::from_str(text)).transpose();
+        input.map_err(|error| {
+            Error::new(format!("its {KEY} is damaged: {error}")).at(model.path.display())
+        })
+    }
+
+    fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::new(error.to_string()))
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

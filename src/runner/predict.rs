@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use super::model_file;
 use crate::config::experiment::{Backend, Source};
 use crate::config::{self, Environment, Overrides};
-use crate::data::batches::Transform;
 use crate::data::images;
+use crate::data::transform::Transform;
 use crate::error::Result;
 use crate::model::backend;
 use crate::model::network::{self, Network, Weights};
@@ -20,7 +20,6 @@ use crate::train::{evaluate, loss};
 /// A model that is ready to predict.
 pub struct Predictor {
     network: Network,
-    shape: [usize; 3],
     transform: Transform,
     classes: Vec<String>,
     device: Device,
@@ -46,8 +45,9 @@ impl Predictor {
         let experiment =
             config::load_with(&experiment, &Overrides::default(), &Environment::none())?;
         let model = source::read(&dir.join(record::MODEL))?;
-        let (shape, transform) = model_file::input_of(&model, experiment.dtype)?;
-        let spec = NetworkSpec::resolve(&experiment.model, shape, record.classes.len())?;
+        let transform = model_file::transform_of(&model, experiment.dtype)?;
+        let (shape, classes) = (transform.shape(), record.classes.len());
+        let spec = NetworkSpec::resolve(&experiment.model, shape, classes)?;
         let every_layer = spec
             .layers
             .iter()
@@ -64,7 +64,6 @@ impl Predictor {
         let device = backend::device(backend, experiment.dtype)?;
         Ok(Self {
             network: Network::new(&spec, weights, record.seed, experiment.dtype, &device)?,
-            shape,
             transform,
             classes: record.classes,
             device,
@@ -76,16 +75,18 @@ impl Predictor {
         &self.classes
     }
 
-    /// What the model says about the image at `path`, cropped and resized to the model's input.
+    /// What the model says about the image at `path`, cropped and resized to the size of those that
+    /// it was trained on, and then prepared as they were.
     ///
     /// # Errors
     /// The image cannot be read.
     pub fn predict(&self, path: &Path) -> Result<Prediction> {
-        let pixels = self.transform.of(images::load(path, self.shape)?);
-        let images = network::images(pixels, self.shape, &self.device);
+        let pixels = images::load(path, self.transform.steps().from)?;
+        let pixels = self.transform.of(pixels)?;
+        let images = network::images(pixels, self.transform.shape(), &self.device);
         let logits = self.network.forward(images, None).features().into_data();
         let logits: Vec<f64> = logits.iter::<f64>().collect();
-        let confidences = loss::confidences(&logits, self.classes.len(), self.transform.dtype);
+        let confidences = loss::confidences(&logits, self.classes.len(), self.transform.dtype());
         let class = evaluate::most_confident(&confidences);
         Ok(Prediction { class, confidences })
     }

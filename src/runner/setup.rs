@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::initial;
-use crate::config::experiment::{Data, DataFiles, Experiment, Mean, Preprocessing};
-use crate::data::batches::Transform;
+use super::pixels::{self, Fitting};
+use crate::config::experiment::{Data, DataFiles, Experiment, Pixels};
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result};
 use crate::model::network::Weights;
 use crate::model::spec::{NetworkSpec, shape_text};
 use crate::numbers::Dtype;
@@ -25,6 +25,11 @@ use crate::train::groups::{self, LayerRate};
 #[derive(Debug, Clone)]
 pub struct Outline {
     pub spec: NetworkSpec,
+    pub pixels: Pixels,
+    /// Why images are resized though nobody said so.
+    pub notes: Vec<String>,
+    /// What is said about pixels and contradicts the source model.
+    pub warnings: Vec<String>,
     pub rates: Vec<LayerRate>,
     /// Absent from scratch.
     pub receipt: Option<Receipt>,
@@ -32,17 +37,31 @@ pub struct Outline {
     pub initial: Option<InitialWeights>,
 }
 
-/// The training and the test file, open, with what happens to their pixels.
+/// The training and the test file, open.
+pub struct Files {
+    pub train: Arc<Dataset>,
+    pub test: Arc<Dataset>,
+}
+
+/// The same with what happens to their pixels.
 pub struct Inputs {
     pub train: Split,
     pub test: Split,
 }
 
+/// All that training needs.
+pub struct Start {
+    pub outline: Outline,
+    /// Initial and imported.
+    pub weights: Weights,
+    pub inputs: Inputs,
+}
+
 /// Works out the outline of `experiment` on samples of `shape` with `classes` categories.
 ///
 /// # Errors
-/// The model does not fit the data; nothing, or not all that is required, can be imported; the
-/// initial weights are not there or not those of the model; a multiplier names no layer.
+/// The model or the preprocessing does not fit the data; nothing, or not all that is required, can be
+/// imported; the initial weights are not there or not those of the model; a multiplier names no layer.
 pub fn outline(
     experiment: &Experiment,
     shape: [usize; 3],
@@ -50,7 +69,20 @@ pub fn outline(
     source: Option<&SourceModel>,
     initial: Option<&SourceModel>,
 ) -> Result<Outline> {
-    let spec = spec(experiment, shape, classes)?;
+    let (mut pixels, warning) = pixels::settle(experiment, source)?;
+    pixels::check(&pixels, shape[0])?;
+    let mut notes = Vec::new();
+    if let Some(Fitting { size, layer }) =
+        pixels::automatic_size(experiment, source, shape, classes)?
+    {
+        pixels.size = Some(size);
+        notes.push(format!(
+            "images of {} are resized to {size}x{size}, so that the source's `{layer}` fits; \
+             preprocessing.size says another size",
+            shape_text(&shape)
+        ));
+    }
+    let spec = spec(experiment, pixels.input(shape), classes)?;
     let contract = &experiment.source;
     let receipt = source.map(|source| import::matches(source, &spec, &contract.rename));
     let receipt = receipt.transpose()?;
@@ -63,21 +95,32 @@ pub fn outline(
     Ok(Outline {
         spec,
         rates,
-        receipt,
+        receipt: receipt.map(|receipt| receipt.after(&pixels)),
+        pixels,
+        notes,
+        warnings: Vec::from_iter(warning),
         initial,
     })
 }
 
-/// Reads the initial weights and the source model, where there are any, and sorts out what is
-/// imported and at which rate each layer trains: all that training needs besides the data.
+/// The source model, if there is one.
+///
+/// # Errors
+/// It cannot be read.
+pub fn source(experiment: &Experiment) -> Result<Option<SourceModel>> {
+    let path = experiment.source_model.as_deref();
+    path.map(source::read).transpose()
+}
+
+/// Reads the initial weights, if there are any, and sorts out what happens to pixels, what is imported
+/// from `source` and at which rate each layer trains: all that training needs.
 ///
 /// # Errors
 /// As [`outline`]; and a file that cannot be read, or initial weights of another model.
-pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weights)> {
-    let (shape, classes) = (inputs.train.data.shape(), inputs.train.data.classes());
-    let source = experiment.source_model.as_deref().map(source::read);
+pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>) -> Result<Start> {
+    let (shape, classes) = (files.train.shape(), files.train.classes());
     let initial = experiment.model.initial_weights.as_deref();
-    let (source, initial) = (source.transpose()?, initial.map(initial::read).transpose()?);
+    let initial = initial.map(initial::read).transpose()?;
     let mut outline = outline(
         experiment,
         shape,
@@ -95,9 +138,14 @@ pub fn start(experiment: &Experiment, inputs: &Inputs) -> Result<(Outline, Weigh
             weights.insert((tensor.layer, tensor.role), tensor.values);
         }
         // The same, with the checksums of the values.
-        outline.receipt = Some(receipt);
+        outline.receipt = Some(receipt.after(&outline.pixels));
     }
-    Ok((outline, weights))
+    let inputs = inputs(files, &outline.pixels, experiment.dtype)?;
+    Ok(Start {
+        outline,
+        weights,
+        inputs,
+    })
 }
 
 /// The target model on samples of `shape`, with the classes that the experiment or the data say.
@@ -175,16 +223,11 @@ pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
     }
 }
 
-/// Opens both files and prepares what is subtracted from and multiplied with their pixels.
+/// Opens both files.
 ///
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
-pub fn open(
-    train: &Path,
-    test: &Path,
-    preprocessing: &Preprocessing,
-    dtype: Dtype,
-) -> Result<Inputs> {
+pub fn open(train: &Path, test: &Path) -> Result<Files> {
     let train = Arc::new(open_file(train)?);
     let test = Arc::new(open_file(test)?);
     if train.shape() != test.shape() {
@@ -203,26 +246,18 @@ pub fn open(
         );
         return Err(Error::new(problem).at(test.path().display()));
     }
-    let mean = |data: &Dataset| data.mean().at("mean").map(Arc::new).map(Some);
-    let (train_mean, test_mean) = match preprocessing.mean {
-        Mean::None => (None, None),
-        Mean::Own => (mean(&train)?, mean(&test)?),
-        Mean::Train => {
-            let mean = mean(&train)?;
-            (mean.clone(), mean)
-        }
-    };
-    let split = |data, mean| Split {
-        data,
-        transform: Transform {
-            mean,
-            scale: preprocessing.scale,
-            dtype,
-        },
+    Ok(Files { train, test })
+}
+
+fn inputs(files: &Files, pixels: &Pixels, dtype: Dtype) -> Result<Inputs> {
+    let [train, test] = pixels::transforms(pixels, &files.train, &files.test, dtype)?;
+    let split = |data: &Arc<Dataset>, transform| Split {
+        data: data.clone(),
+        transform,
     };
     Ok(Inputs {
-        train: split(train, train_mean),
-        test: split(test, test_mean),
+        train: split(&files.train, train),
+        test: split(&files.test, test),
     })
 }
 

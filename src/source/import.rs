@@ -271,6 +271,7 @@ fn receipt(
             sha256: source.sha256.clone(),
             prefix: pairs.prefix.clone(),
         },
+        preprocessing: None,
         totals: Totals {
             tensors: imported().count(),
             of_tensors: entries.len(),

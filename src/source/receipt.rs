@@ -6,12 +6,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::experiment::Pixels;
 use crate::model::spec::shape_text;
 
 /// The record of one import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     pub source: SourceFile,
+    /// What happens to the pixels that the imported layers get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Pixels>,
     pub totals: Totals,
     /// Every tensor of the target model, in its order.
     pub tensors: Vec<Entry>,
@@ -124,6 +128,14 @@ pub struct Unused {
 }
 
 impl Receipt {
+    /// The same for a run that does this to its pixels.
+    pub fn after(self, pixels: &Pixels) -> Self {
+        Self {
+            preprocessing: Some(pixels.clone()),
+            ..self
+        }
+    }
+
     /// Whether all tensors of this target layer were imported. False for layers without tensors.
     pub fn is_imported(&self, layer: &str) -> bool {
         let mut tensors = self.of_layer(layer).peekable();
@@ -277,6 +289,7 @@ mod tests {
                 sha256: "ff".into(),
                 prefix: String::new(),
             },
+            preprocessing: None,
             totals: Totals::default(),
             tensors,
             unused: vec![],

@@ -6,8 +6,9 @@ use burn::tensor::Device;
 
 use super::loss;
 use crate::config::experiment::LossName;
-use crate::data::batches::{Batches, Transform};
+use crate::data::batches::Batches;
 use crate::data::dataset::Dataset;
+use crate::data::transform::Transform;
 use crate::error::{Error, Result};
 use crate::model::network::{self, Network};
 use crate::results::metrics;
@@ -40,7 +41,7 @@ pub fn evaluate(
     let order = (0..data.len()).collect();
     let mut confidences = Vec::with_capacity(data.len() * classes);
     for batch in Batches::new(data.clone(), order, batch_size, transform.clone())? {
-        let images = network::images(batch?.pixels, data.shape(), device);
+        let images = network::images(batch?.pixels, transform.shape(), device);
         let logits = parts
             .iter()
             .fold(images, |values, part| part.forward(values, None))
@@ -50,7 +51,7 @@ pub fn evaluate(
             return Err(Error::new("the model's outputs are no longer numbers")
                 .help("training has diverged: lower optimizer.learning_rate"));
         }
-        confidences.extend(loss::confidences(&logits, classes, transform.dtype));
+        confidences.extend(loss::confidences(&logits, classes, transform.dtype()));
     }
     let rows = confidences.chunks_exact(classes);
     let predicted: Vec<usize> = rows.map(most_confident).collect();

@@ -21,8 +21,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::experiment::Experiment;
-use crate::data::batches::{Batch, Batches, Transform};
+use crate::data::batches::{Batch, Batches};
 use crate::data::dataset::Dataset;
+use crate::data::transform::Transform;
 use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{self, NamedTensor, Network, Weights};
@@ -274,7 +275,7 @@ impl<'a> Trainer<'a> {
                 batch: number,
                 ..
             } = self.progress;
-            let (cost, confidences) = self.step(batch, train.data.shape(), steps)?;
+            let (cost, confidences) = self.step(batch, train.transform.shape(), steps)?;
             self.progress.batch += 1;
             self.progress.samples += size;
             self.progress.cost += cost;

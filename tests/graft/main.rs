@@ -9,6 +9,7 @@ mod neon_command;
 mod optimizers;
 mod parity;
 mod precision;
+mod preprocessing;
 mod regimes;
 mod resume;
 mod unsound;

@@ -161,9 +161,14 @@ fn in_memory(place: &Place, name: &str, neon: &Value, deviations: &mut Deviation
     let experiment = config::load(&place.path("case.toml"), &config::Overrides::default())
         .expect("an experiment");
     let (train, test) = setup::files(&experiment.data).expect("files");
-    let inputs = setup::open(&train, &test, &experiment.preprocessing, experiment.dtype);
-    let inputs = inputs.expect("data");
-    let (outline, weights) = setup::start(&experiment, &inputs).expect("a start");
+    let files = setup::open(&train, &test).expect("data");
+    let source = setup::source(&experiment).expect("a source model");
+    let start = setup::start(&experiment, &files, source).expect("a start");
+    let setup::Start {
+        outline,
+        weights,
+        inputs,
+    } = start;
     let device = backend::device(experiment.backend, experiment.dtype).expect("a device");
     let seed = experiment.seeds[0];
     let trainer = Trainer::new(

@@ -8,6 +8,7 @@ mod initializer;
 mod layers;
 mod model;
 mod optimizer;
+mod preprocessing;
 mod schedule;
 mod source;
 
@@ -20,7 +21,7 @@ use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds, 
 use super::layers::Layers;
 use crate::error::Result;
 use crate::numbers::Dtype;
-use checks::{Checks, NOT_NEGATIVE, POSITIVE, word};
+use checks::{Checks, NOT_NEGATIVE, word};
 
 /// Resolves the sum of all layers; `name` is the record's.
 ///
@@ -51,18 +52,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
         data: data(&mut checks, file.data),
-        preprocessing: Preprocessing {
-            mean: word(
-                file.preprocessing.mean,
-                if neon { Mean::Own } else { Mean::Train },
-            ),
-            scale: checks.number(
-                POSITIVE,
-                "preprocessing.scale",
-                file.preprocessing.scale,
-                1.0,
-            ),
-        },
+        preprocessing: preprocessing::preprocessing(&mut checks, file.preprocessing),
         model: model::model(&mut checks, file.model),
         loss: loss(neon, file.loss),
         optimizer: optimizer::optimizer(&mut checks, file.optimizer, &schedule, epochs),

@@ -10,6 +10,7 @@ const NEON: &str = r#"
 batch_size = 128
 data.shuffle = false
 data.last_batch = "wrap"
+preprocessing.preset = "neon"
 preprocessing.mean = "own"
 loss.name = "binary_cross_entropy"
 loss.gradient = "shortcut"
@@ -56,7 +57,7 @@ fn each_part_of_the_switch_can_be_taken_back() {
     ));
     assert!(experiment.data.shuffle);
     assert_eq!(experiment.data.last_batch, LastBatch::Smaller);
-    assert_eq!(experiment.preprocessing.mean, Mean::Train);
+    assert_eq!(experiment.preprocessing.mean, Some(Mean::Train));
     assert_eq!(experiment.loss.name, LossName::CrossEntropy);
     assert_eq!(experiment.loss.gradient, Gradient::Exact);
     assert_eq!(experiment.model.initial_draws, InitialDraws::ByName);

@@ -197,12 +197,12 @@ fn a_word_that_is_not_one_of_the_choices() {
 #[test]
 fn a_number_is_not_the_position_of_a_choice() {
     assert_eq!(
-        beside_least("preprocessing.mean = 1\n"),
-        r#"a.toml:3:22: `preprocessing.mean` must be text in quotes, not 1
+        beside_least("preprocessing.preset = 1\n"),
+        r#"a.toml:3:24: `preprocessing.preset` must be text in quotes, not 1
     |
-  3 | preprocessing.mean = 1
-    |                      ^
-  help: for example `mean = "train"`"#
+  3 | preprocessing.preset = 1
+    |                        ^
+  help: for example `preset = "torchvision"`"#
     );
 }
 

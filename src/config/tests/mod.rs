@@ -16,6 +16,7 @@ mod mistyped;
 mod models;
 mod optimizers;
 mod places;
+mod preprocessing;
 mod round_trip;
 
 /// The least that an experiment needs, as the beginning of a file.

@@ -44,10 +44,6 @@ draw_seed = 2018
 shuffle = true
 last_batch = "smaller"
 
-[preprocessing]
-mean = "train"
-scale = 1.0
-
 [model]
 architecture = "vgg16"
 widths = [64, 128, 256, 512, 512]
@@ -124,7 +120,7 @@ save_path = 'out\fine.prm'
 save_optimizer_state = true
 learning_rate_multiplier = { imported = 0.001, default = 0.9, "conv1_*" = 0, conv5_3 = 1e-7 }
 data = { root = "/somewhere", train = "train.h5", test = "test.h5", shuffle = false }
-preprocessing = { mean = "own", scale = 0.00392156862745098 }
+preprocessing = { preset = "keras-tf", mean = [104, 116.779, 123.68], deviation = [58.4], scale = 0.00392156862745098, channel_order = "bgr", size = 224 }
 loss.name = "binary_cross_entropy"
 schedule = { name = "step", every = 2, factor = 0.3333333333333333 }
 source.require = ["conv*"]

@@ -116,7 +116,7 @@ fn neons_defaults_hold_where_the_command_is_silent() {
     assert_eq!((experiment.epochs, experiment.batch_size), (10, 128));
     assert_eq!(experiment.backend, Backend::Cpu);
     assert_eq!(experiment.source_model, None);
-    assert_eq!(experiment.preprocessing.mean, Mean::Own);
+    assert_eq!(experiment.preprocessing.mean, Some(Mean::Own));
     assert!(!experiment.data.shuffle);
     assert_eq!(experiment.evaluation.every, 0);
 }

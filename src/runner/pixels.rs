@@ -1,0 +1,215 @@
+//! What happens to a run's pixels: settled from its experiment and its source model, and made the
+//! steps from its data files to the network.
+
+use super::model_file;
+use super::setup;
+use crate::config::experiment::{Body, ChannelOrder, Experiment, Mean, Pixels, Preset};
+use crate::data::dataset::Dataset;
+use crate::data::transform::{Steps, Transform, reverse};
+use crate::error::{At, Error, Result};
+use crate::model::spec::{NetworkSpec, Operation};
+use crate::numbers::Dtype;
+use crate::source::SourceModel;
+use crate::source::import;
+use crate::source::receipt::Outcome;
+
+/// What happens to the pixels of `experiment`, at any size; besides, a warning if the experiment
+/// contradicts its source model.
+///
+/// # Errors
+/// What graft wrote into the source model is damaged.
+pub fn settle(
+    experiment: &Experiment,
+    source: Option<&SourceModel>,
+) -> Result<(Pixels, Option<String>)> {
+    let origin = match source.map(model_file::pixels_of).transpose()?.flatten() {
+        Some(pixels) => Some(pixels),
+        None => origin_preset(source).map(Preset::pixels),
+    };
+    Ok(experiment.preprocessing.settle(origin.as_ref()))
+}
+
+/// The preset that a model of somebody else's was trained with, if its file tells. `None`: it does
+/// not, and what the experiment does not say is as in neon.
+pub fn origin_preset(_source: Option<&SourceModel>) -> Option<Preset> {
+    None
+}
+
+/// [`size_for_head`] where the experiment says no size: tries the input of the source model, and
+/// those for which the architecture was made.
+///
+/// # Errors
+/// As [`size_for_head`].
+pub fn automatic_size(
+    experiment: &Experiment,
+    source: Option<&SourceModel>,
+    shape: [usize; 3],
+    classes: usize,
+) -> Result<Option<Fitting>> {
+    let (None, Some(source)) = (experiment.preprocessing.size, source) else {
+        return Ok(None);
+    };
+    let mut candidates = Vec::from_iter(model_file::side_of(source)?);
+    candidates.extend(usual_input(&experiment.model.body));
+    size_for_head(experiment, source, shape, classes, &candidates)
+}
+
+/// A size of images that makes an imported head fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitting {
+    /// Side in pixels.
+    pub size: usize,
+    /// The linear layer that fits only then.
+    pub layer: String,
+}
+
+/// The first of the `candidates` (sides in pixels) to which images of `shape` must be resized so that
+/// the source's head can be imported: a linear layer over flattened maps that has the source's name,
+/// but not its number of inputs. `None` if no layer needs it, or no candidate helps.
+///
+/// # Errors
+/// The model does not fit the data as they are.
+pub fn size_for_head(
+    experiment: &Experiment,
+    source: &SourceModel,
+    shape: [usize; 3],
+    classes: usize,
+    candidates: &[usize],
+) -> Result<Option<Fitting>> {
+    let spec = setup::spec(experiment, shape, classes)?;
+    let renames = &experiment.source.rename;
+    let receipt = import::matches(source, &spec, renames)?;
+    let misfits = receipt.tensors.iter().filter(|entry| {
+        matches!(
+            &entry.outcome,
+            Outcome::NotImported {
+                rejected: Some(_),
+                ..
+            }
+        ) && is_over_maps(&spec, &entry.layer)
+    });
+    for entry in misfits {
+        for &size in candidates {
+            let spec = setup::spec(experiment, [shape[0], size, size], classes);
+            let fits = |spec: NetworkSpec| {
+                let receipt = import::matches(source, &spec, renames);
+                receipt.is_ok_and(|receipt| receipt.is_imported(&entry.layer))
+            };
+            if spec.is_ok_and(fits) {
+                let layer = entry.layer.clone();
+                return Ok(Some(Fitting { size, layer }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Checks that lists in `pixels` have a value for each of the `channels`.
+///
+/// # Errors
+/// They have not.
+pub fn check(pixels: &Pixels, channels: usize) -> Result<()> {
+    let mean = match &pixels.mean {
+        Mean::Given(mean) => mean.as_slice(),
+        _ => &[],
+    };
+    let help = match pixels.preset {
+        Preset::Caffe | Preset::Torchvision => {
+            "the presets \"neon\", \"keras-tf\" and \"none\" take any number of channels"
+        }
+        _ => "give one value for each channel, or one for all",
+    };
+    for (key, list) in [("mean", mean), ("deviation", &pixels.deviation)] {
+        if ![0, 1, channels].contains(&list.len()) {
+            let problem = format!(
+                "{} values for images of {channels} channels (preset \"{}\")",
+                list.len(),
+                pixels.preset
+            );
+            let place = format!("preprocessing.{key}");
+            return Err(Error::new(problem).at(place).help(help));
+        }
+    }
+    if pixels.channel_order == ChannelOrder::Bgr && channels != 3 {
+        let problem = format!("\"bgr\" for images of {channels} channels");
+        let help = "only images of red, green and blue can be turned";
+        return Err(Error::new(problem)
+            .at("preprocessing.channel_order")
+            .help(help));
+    }
+    Ok(())
+}
+
+/// The steps for the training and for the test file.
+///
+/// # Errors
+/// A mean cannot be read.
+pub fn transforms(
+    pixels: &Pixels,
+    train: &Dataset,
+    test: &Dataset,
+    dtype: Dtype,
+) -> Result<[Transform; 2]> {
+    let reversed = pixels.channel_order == ChannelOrder::Bgr;
+    let mean = |data: &Dataset| -> Result<Vec<f64>> {
+        let mut mean = data.mean().at("mean")?;
+        let [_, height, width] = data.shape();
+        if reversed {
+            reverse(&mut mean, height * width);
+        }
+        Ok(short(&mean, height * width))
+    };
+    let [train_mean, test_mean] = match &pixels.mean {
+        Mean::None => [Vec::new(), Vec::new()],
+        Mean::Given(mean) => [mean.clone(), mean.clone()],
+        Mean::Own => [mean(train)?, mean(test)?],
+        Mean::Train => {
+            let mean = mean(train)?;
+            [mean.clone(), mean]
+        }
+    };
+    let transform = |data: &Dataset, mean| {
+        let from = data.shape();
+        let steps = Steps {
+            from,
+            size: pixels.size.filter(|_| pixels.input(from) != from),
+            reversed,
+            mean,
+            scale: pixels.scale,
+            deviation: pixels.deviation.clone(),
+            dtype,
+        };
+        Transform::new(steps).at(data.path().display())
+    };
+    Ok([transform(train, train_mean)?, transform(test, test_mean)?])
+}
+
+/// Side of the images for which an architecture was made, if it has a name.
+fn usual_input(body: &Body) -> Option<usize> {
+    match body {
+        // Simonyan and Zisserman 2015, as all networks for ImageNet of that time.
+        Body::Architecture { .. } => Some(224),
+        Body::Layers { .. } => None,
+    }
+}
+
+/// Whether this layer is a linear one over maps, whose inputs depend on the size of the images.
+fn is_over_maps(spec: &NetworkSpec, layer: &str) -> bool {
+    let Some(index) = spec.layers.iter().position(|other| other.name == layer) else {
+        return false;
+    };
+    let maps = spec.input_shape(index).len() == 3;
+    spec.layers[index].operation == Operation::Linear && maps
+}
+
+/// One value a channel, where a mean for each value has no more to it.
+fn short(mean: &[f64], plane: usize) -> Vec<f64> {
+    let planes = || mean.chunks_exact(plane);
+    match planes().all(|plane| plane.iter().all(|value| *value == plane[0])) {
+        true => planes().map(|plane| plane[0]).collect(),
+        false => mean.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
