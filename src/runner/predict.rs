@@ -12,7 +12,6 @@ use crate::data::images;
 use crate::error::Result;
 use crate::model::backend;
 use crate::model::network::{self, Network, Weights};
-use crate::model::spec::NetworkSpec;
 use crate::results::record::{self, Record};
 use crate::source::{self, import};
 use crate::train::{evaluate, loss};
@@ -47,7 +46,7 @@ impl Predictor {
             config::load_with(&experiment, &Overrides::default(), &Environment::none())?;
         let model = source::read(&dir.join(record::MODEL))?;
         let (shape, transform) = model_file::input_of(&model, experiment.dtype)?;
-        let spec = NetworkSpec::resolve(&experiment.model, shape, record.classes.len())?;
+        let spec = super::setup::spec(&experiment, shape, record.classes.len())?;
         let every_layer = spec
             .layers
             .iter()

@@ -109,7 +109,13 @@ pub fn spec(experiment: &Experiment, shape: [usize; 3], classes: usize) -> Resul
             "model.classes is {asked}, but the data have {classes} classes"
         ))
         .help("leave model.classes away: it then follows from the data")),
-        _ => NetworkSpec::resolve(&experiment.model, shape, classes),
+        _ => {
+            let Experiment {
+                model, batch_norm, ..
+            } = experiment;
+            let convention = model.convention.unwrap_or(model.own_convention());
+            NetworkSpec::resolve(model, shape, classes, convention, batch_norm)
+        }
     }
 }
 
