@@ -10,7 +10,8 @@ use std::path::Path;
 use safetensors::{Dtype as FileDtype, SafeTensors};
 
 use crate::config::experiment::{
-    Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+    Architecture, BatchNorm, Body, Convention, DropoutScaling, InitialDraws, Initializer, Model,
+    PoolingSize,
 };
 use crate::model::spec::NetworkSpec;
 use crate::numbers::{Dtype, Numbers};
@@ -75,21 +76,30 @@ pub fn reference_network() -> NetworkSpec {
         body: Body::Architecture {
             architecture: Architecture::Vgg16,
             widths: vec![4, 8, 16, 16, 16],
+            width: 1.0,
             head: vec![32, 32],
             head_names: vec!["fc6_new".into(), "fc7_new".into()],
             classifier: "cls_imdb_wiki_face".into(),
             dropout: 0.0,
         },
+        convention: None,
         classes: None,
         initializer: Initializer::NeonXavier { local: true },
         linear_initializer: Initializer::NeonGlorotUniform,
         bias_initializer: Initializer::Constant { value: 0.0 },
         initial_draws: InitialDraws::Neon,
         initial_weights: None,
-        pooling: PoolingSize::Floor,
+        pooling: Some(PoolingSize::Floor),
         dropout_scaling: DropoutScaling::Inference,
     };
-    NetworkSpec::resolve(&model, [3, 32, 32], 2).expect("a network")
+    NetworkSpec::resolve(
+        &model,
+        [3, 32, 32],
+        2,
+        Convention::Torchvision,
+        &BatchNorm::default(),
+    )
+    .expect("a network")
 }
 
 /// Largest difference of two lists, as a share of the largest of `theirs`.

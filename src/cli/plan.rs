@@ -9,7 +9,7 @@ use clap::Args;
 use super::{ExperimentArguments, print};
 use crate::error::{Error, Result};
 use crate::gather::gather;
-use crate::model::spec::shape_text;
+use crate::model::spec::{LayerSpec, shape_text};
 use crate::plan::{self, Run};
 use crate::report::cell::{Cell, grouped};
 use crate::report::table::{Format, Table};
@@ -218,7 +218,7 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
         let learning_rate = rule.learning_rate;
         let cells = [
             layer.name.as_str().into(),
-            layer.operation.description().into(),
+            kind(layer).into(),
             shape_text(&layer.output).into(),
             only_with_parameters(layer.parameter_count().into()),
             only_with_parameters(yes(rate.imported)),
@@ -230,6 +230,15 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
         table.push(name.clone().into_iter().chain(cells).chain(optimizer));
     }
     table
+}
+
+/// What a layer does, and on whose outputs where that is not the layer before it.
+fn kind(layer: &LayerSpec) -> String {
+    let description = layer.operation.description();
+    match layer.inputs.is_empty() {
+        true => description,
+        false => format!("{description} of {}", layer.inputs.join(", ")),
+    }
 }
 
 /// A rate without the last digits that a multiplication leaves: 0.3, not 0.30000000000000004.

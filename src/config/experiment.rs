@@ -3,6 +3,8 @@
 //! This is the only configuration type that the floors below see. It is plain data: it does not
 //! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
+mod architecture;
+mod layer;
 mod optimizer;
 mod preprocessing;
 mod schedule;
@@ -16,6 +18,8 @@ use toml_edit::{Item, Table};
 pub use super::initializer::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
+pub use architecture::{Architecture, Convention, Facts, Family, vgg_widths};
+pub use layer::{LayerKind, NamedLayer, PaddingSize, PaddingWord, Shortcut};
 pub use optimizer::{
     Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
 };
@@ -55,6 +59,8 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "says_nothing")]
     pub preprocessing: Preprocessing,
     pub model: Model,
+    #[serde(default, skip_serializing_if = "BatchNorm::is_default")]
+    pub batch_norm: BatchNorm,
     pub loss: Loss,
     pub optimizer: Optimizer,
     pub schedule: Schedule,
@@ -170,6 +176,10 @@ pub enum DataFiles {
 pub struct Model {
     #[serde(flatten)]
     pub body: Body,
+    /// Whose variant of the architecture, or of the blocks, it is; absent: see
+    /// [`Model::own_convention`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convention: Option<Convention>,
     /// Number of categories; absent: as many as the training file declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
@@ -184,8 +194,10 @@ pub struct Model {
     /// imported from a `source_model` replaces them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<PathBuf>,
-    /// Of all pooling layers. Convolutions always floor.
-    pub pooling: PoolingSize,
+    /// Of all pooling layers; absent: as the architecture's convention has it. Convolutions always
+    /// floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<PoolingSize>,
     /// Of all dropout layers.
     pub dropout_scaling: DropoutScaling,
 }
@@ -196,8 +208,12 @@ pub struct Model {
 pub enum Body {
     Architecture {
         architecture: Architecture,
-        /// Channels of the five blocks.
+        /// Channels of a VGG's five blocks; of other architectures empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         widths: Vec<usize>,
+        /// Factor on the channels of a MobileNet; of other architectures 1.
+        #[serde(default = "full", skip_serializing_if = "is_full")]
+        width: f64,
         /// Widths of the linear layers between the last block and the classifier.
         head: Vec<usize>,
         /// Their names; as many as `head`.
@@ -212,101 +228,57 @@ pub enum Body {
     },
 }
 
-/// The architectures that have a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+impl Model {
+    /// Whose variant it is if neither the experiment nor a source model says so.
+    pub fn own_convention(&self) -> Convention {
+        match &self.body {
+            Body::Architecture { architecture, .. } => architecture.facts().convention,
+            Body::Layers { .. } => Convention::Torchvision,
+        }
+    }
+}
+
+fn full() -> f64 {
+    1.0
+}
+
+fn is_full(width: &f64) -> bool {
+    *width == full()
+}
+
+/// What the batch norms of architectures and blocks are, and what training does to the statistics
+/// of imported ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatchNorm {
+    pub statistics: Statistics,
+    /// Added to the variance; absent: by convention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Share of a batch's statistics in the running ones; absent: by convention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+}
+
+impl BatchNorm {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// By what an imported batch norm that is not frozen normalizes in training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Architecture {
-    Vgg11,
-    Vgg13,
-    Vgg16,
-    Vgg19,
-}
-
-/// Whose variant of an architecture is meant: its names, its padding, its batch norm's epsilon,
-/// what happens to its pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Convention {
-    /// PyTorch's models: those of torchvision, and of others who follow it.
-    Torchvision,
-    /// Those of Keras and TensorFlow.
-    Keras,
-}
-
-/// One entry of `[[model.layers]]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NamedLayer {
-    pub name: String,
-    #[serde(flatten)]
-    pub kind: LayerKind,
-}
-
-/// What a layer does, as `type = "…"` says; sizes of its input follow from the layer before it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum LayerKind {
-    /// Cross-correlation with `channels` square filters, without bias.
-    Convolution {
-        channels: usize,
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        initializer: Option<Initializer>,
-    },
-    /// One value a channel (or feature) is added.
-    Bias {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        initializer: Option<Initializer>,
-    },
-    /// `max(x, 0) + slope * min(x, 0)`; a slope of 0, the usual, is not written.
-    Relu {
-        #[serde(default, skip_serializing_if = "is_zero")]
-        slope: f64,
-    },
-    /// `max(x, 0) + alpha * (exp(min(x, 0)) - 1)` (Clevert et al. 2016).
-    Elu {
-        alpha: f64,
-    },
-    Tanh,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    MaxPooling {
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-    },
-    AveragePooling {
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-    },
-    /// Drops with this probability in training; [`Model::dropout_scaling`] makes up for it.
-    Dropout {
-        rate: f64,
-    },
-    /// Matrix product without bias; a 4-D input is flattened in (channel, row, column) order.
-    /// `features` absent: the number of classes.
-    Linear {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        features: Option<usize>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        initializer: Option<Initializer>,
-    },
-    BatchNorm {
-        epsilon: f64,
-        momentum: f64,
-    },
-    /// Only as the last layer.
-    Softmax,
+pub enum Statistics {
+    /// The batch's own, which also move the running ones.
+    #[default]
+    Train,
+    /// The source model's, which stand still; scale and shift are trained.
+    Keep,
 }
 
 fn says_nothing(preprocessing: &Preprocessing) -> bool {
     *preprocessing == Preprocessing::default()
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
 }
 
 /// How the size of a pooling layer's output is rounded where its windows do not fit exactly.

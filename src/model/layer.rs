@@ -3,18 +3,20 @@
 //! It knows neither names nor learning rates: a frozen layer is one that [`Module::freeze`] froze,
 //! which stops gradients, batch-norm statistics and dropout alike.
 
-use burn::module::{Module, Param, ParamId, RunningState};
-use burn::nn::{BatchNorm, BatchNormConfig};
-use burn::tensor::activation;
-use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
-use super::spec::{LayerSpec, Operation, Padding, Role};
+use super::spec::{LayerSpec, Operation, Role};
 use crate::numbers::{Dtype, Numbers};
+use convolution::Convolution;
 use dropout::Dropout;
+use fixed::Fixed;
+use norm::Norm;
 
+mod convolution;
 mod dropout;
+mod fixed;
+mod norm;
 
 /// What flows between layers.
 #[derive(Debug, Clone)]
@@ -69,19 +71,9 @@ pub enum Layer {
     Convolution(Convolution),
     Linear(Linear),
     Bias(Bias),
-    BatchNorm(BatchNorm),
+    BatchNorm(Norm),
     Dropout(Dropout),
     Fixed(Fixed),
-}
-
-/// Weight (filters, channels, rows, columns).
-#[derive(Module, Debug)]
-pub struct Convolution {
-    weight: Param<Tensor<4>>,
-    stride: usize,
-    #[module(skip)]
-    padding: Padding,
-    groups: usize,
 }
 
 /// Weight (outputs, inputs).
@@ -94,13 +86,6 @@ pub struct Linear {
 #[derive(Module, Debug)]
 pub struct Bias {
     bias: Param<Tensor<1>>,
-}
-
-/// A layer without tensors or state.
-#[derive(Module, Debug)]
-pub struct Fixed {
-    #[module(skip)]
-    operation: Operation,
 }
 
 impl Layer {
@@ -117,12 +102,10 @@ impl Layer {
                 stride,
                 padding,
                 groups,
-            } => Layer::Convolution(Convolution {
-                weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
-                stride,
-                padding,
-                groups,
-            }),
+            } => {
+                let weight = parameter(first_id, &spec.parameters[0].shape, values(0), device);
+                Layer::Convolution(Convolution::new(weight, stride, padding, groups))
+            }
             Operation::Linear => Layer::Linear(Linear {
                 weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
             }),
@@ -130,20 +113,17 @@ impl Layer {
                 bias: parameter(first_id, &spec.parameters[0].shape, values(0), device),
             }),
             Operation::BatchNorm { epsilon, momentum } => {
-                let mut norm = BatchNormConfig::new(spec.output[0])
-                    .with_epsilon(epsilon)
-                    .with_momentum(momentum)
-                    .init(device);
                 let shape = &spec.parameters[0].shape;
-                norm.gamma = parameter(first_id, shape, values(0), device);
-                norm.beta = parameter(first_id + 1, shape, values(1), device);
-                // Not by `update`, which inference does not see before the next synchronization.
-                norm.running_mean = RunningState::new(tensor(shape, values(2), device));
-                norm.running_var = RunningState::new(tensor(shape, values(3), device));
-                Layer::BatchNorm(norm)
+                Layer::BatchNorm(Norm::new(
+                    [epsilon, momentum],
+                    parameter(first_id, shape, values(0), device),
+                    parameter(first_id + 1, shape, values(1), device),
+                    tensor(shape, values(2), device),
+                    tensor(shape, values(3), device),
+                ))
             }
             Operation::Dropout { rate, scaling } => Layer::Dropout(Dropout::new(rate, scaling)),
-            operation => Layer::Fixed(Fixed { operation }),
+            operation => Layer::Fixed(Fixed::new(operation)),
         }
     }
 
@@ -157,12 +137,14 @@ impl Layer {
             Layer::Convolution(layer) => set(&mut layer.weight, &shapes[0].shape, next()),
             Layer::Linear(layer) => set(&mut layer.weight, &shapes[0].shape, next()),
             Layer::Bias(layer) => set(&mut layer.bias, &shapes[0].shape, next()),
-            Layer::BatchNorm(norm) => {
-                set(&mut norm.gamma, &shapes[0].shape, next());
-                set(&mut norm.beta, &shapes[1].shape, next());
-                let device = norm.gamma.device();
-                norm.running_mean = RunningState::new(tensor(&shapes[2].shape, next(), &device));
-                norm.running_var = RunningState::new(tensor(&shapes[3].shape, next(), &device));
+            Layer::BatchNorm(layer) => {
+                set(&mut layer.norm.gamma, &shapes[0].shape, next());
+                set(&mut layer.norm.beta, &shapes[1].shape, next());
+                let device = layer.norm.gamma.device();
+                layer.set_statistics(
+                    tensor(&shapes[2].shape, next(), &device),
+                    tensor(&shapes[3].shape, next(), &device),
+                );
             }
             Layer::Dropout(_) | Layer::Fixed(_) => {}
         }
@@ -171,17 +153,7 @@ impl Layer {
     /// The layer's output. `draw` is given in training only; `name` keys what is random.
     pub fn forward(&self, name: &str, input: Values, draw: Option<Draw<'_>>) -> Values {
         match self {
-            Layer::Convolution(layer) => Values::Maps(conv2d(
-                input.maps(),
-                layer.weight.val(),
-                None,
-                ConvOptions::new(
-                    [layer.stride; 2],
-                    [layer.padding.top, layer.padding.left],
-                    [1, 1],
-                    layer.groups,
-                ),
-            )),
+            Layer::Convolution(layer) => Values::Maps(layer.forward(input.maps())),
             // (batch, inputs) x (inputs, outputs)
             Layer::Linear(layer) => {
                 Values::Features(input.features().matmul(layer.weight.val().transpose()))
@@ -197,12 +169,27 @@ impl Layer {
                     }
                 }
             }
-            Layer::BatchNorm(norm) => match input {
-                Values::Maps(x) => Values::Maps(norm.forward(x)),
-                Values::Features(x) => Values::Features(norm.forward(x)),
+            Layer::BatchNorm(layer) => match input {
+                Values::Maps(x) => Values::Maps(layer.forward(x)),
+                Values::Features(x) => Values::Features(layer.forward(x)),
             },
             Layer::Dropout(layer) => layer.forward(name, input, draw),
             Layer::Fixed(layer) => layer.forward(input),
+        }
+    }
+
+    /// The output of a layer of several inputs: a sum, or their channels one after another.
+    pub fn join(&self, first: Values, others: Vec<Values>) -> Values {
+        match self {
+            Layer::Fixed(layer) => layer.join(first, others),
+            other => unreachable!("NetworkSpec::resolve gives {other:?} one input"),
+        }
+    }
+
+    /// Lets a batch norm use its running statistics in training, and leave them as they are.
+    pub fn keep_statistics(&mut self) {
+        if let Layer::BatchNorm(layer) = self {
+            layer.keep_statistics();
         }
     }
 
@@ -217,7 +204,7 @@ impl Layer {
                 vec![(Role::Weight, Some(weight.id), weight.to_data())]
             }
             Layer::Bias(Bias { bias }) => vec![(Role::Bias, Some(bias.id), bias.to_data())],
-            Layer::BatchNorm(norm) => vec![
+            Layer::BatchNorm(Norm { norm, .. }) => vec![
                 (Role::Scale, Some(norm.gamma.id), norm.gamma.to_data()),
                 (Role::Shift, Some(norm.beta.id), norm.beta.to_data()),
                 (Role::Mean, None, norm.running_mean.value_sync().to_data()),
@@ -237,70 +224,9 @@ impl Layer {
             Layer::Convolution(layer) => vec![layer.weight.id],
             Layer::Linear(layer) => vec![layer.weight.id],
             Layer::Bias(layer) => vec![layer.bias.id],
-            Layer::BatchNorm(norm) => vec![norm.gamma.id, norm.beta.id],
+            Layer::BatchNorm(Norm { norm, .. }) => vec![norm.gamma.id, norm.beta.id],
             Layer::Dropout(_) | Layer::Fixed(_) => Vec::new(),
         }
-    }
-}
-
-impl Fixed {
-    fn forward(&self, input: Values) -> Values {
-        match (self.operation, input) {
-            (Operation::Softmax, x) => Values::Features(activation::softmax(x.features(), 1)),
-            (
-                Operation::MaxPooling {
-                    kernel,
-                    stride,
-                    padding,
-                    ceil,
-                },
-                x,
-            ) => Values::Maps(max_pool2d(
-                x.maps(),
-                MaxPoolOptions::new([kernel; 2])
-                    .with_stride([stride; 2])
-                    .with_padding([padding; 2])
-                    .with_ceil_mode(ceil),
-            )),
-            (
-                Operation::AveragePooling {
-                    kernel,
-                    stride,
-                    padding,
-                    ceil,
-                },
-                x,
-            ) => {
-                // What is outside of the image is no part of the average, as in neon.
-                let mut options = AvgPoolOptions::new([kernel; 2])
-                    .with_stride([stride; 2])
-                    .with_padding([padding; 2])
-                    .with_ceil_mode(ceil);
-                options.count_include_pad = false;
-                Values::Maps(avg_pool2d(x.maps(), options))
-            }
-            (operation, Values::Maps(x)) => Values::Maps(activated(operation, x)),
-            (operation, Values::Features(x)) => Values::Features(activated(operation, x)),
-        }
-    }
-}
-
-/// Value by value. At 0, the derivative of all that bend there is 0, as in neon.
-fn activated<const D: usize>(operation: Operation, x: Tensor<D>) -> Tensor<D> {
-    match operation {
-        Operation::Relu => activation::relu(x),
-        Operation::LeakyRelu { slope } => {
-            activation::relu(x.clone()) - activation::relu(x.neg()) * slope
-        }
-        Operation::Elu { alpha } => {
-            let negative = activation::relu(x.clone().neg()).neg();
-            activation::relu(x) + (negative.exp() - 1.0) * alpha
-        }
-        Operation::Tanh => activation::tanh(x),
-        // Burn's own is computed in f32 on some backends.
-        Operation::Sigmoid if x.dtype() == DType::F64 => (activation::tanh(x * 0.5) + 1.0) * 0.5,
-        Operation::Sigmoid => activation::sigmoid(x),
-        operation => unreachable!("{operation:?} is no activation"),
     }
 }
 

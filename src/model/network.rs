@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use burn::module::{Module, ParamId};
 use burn::tensor::Device;
 
+use super::graph;
 use super::layer::{self, Draw, Layer, Values};
 use super::spec::{LayerSpec, NetworkSpec, Operation, Role};
 use super::weights::{self, InitialWeights};
@@ -16,12 +17,15 @@ use crate::numbers::{Dtype, Numbers};
 /// Values of tensors by layer and role, in C order; what is imported or restored.
 pub type Weights = HashMap<(String, Role), Numbers>;
 
-/// Named layers, one after another.
+/// Named layers in the order in which they are computed.
 #[derive(Module, Debug)]
 pub struct Network {
     layers: Vec<Layer>,
     #[module(skip)]
     specs: Vec<LayerSpec>,
+    /// Of each layer, as [`graph::inputs`] says.
+    #[module(skip)]
+    inputs: Vec<Vec<usize>>,
 }
 
 /// One tensor of a network, on the host.
@@ -78,6 +82,7 @@ impl Network {
         Ok(Self {
             layers,
             specs: spec.layers.clone(),
+            inputs: graph::inputs(&spec.layers)?,
         })
     }
 
@@ -92,11 +97,29 @@ impl Network {
         self
     }
 
+    /// Lets each batch norm whose flag is set normalize by its running statistics in training too,
+    /// and never change them.
+    pub fn keep_statistics(mut self, kept: &[bool]) -> Self {
+        for (layer, _) in self.layers.iter_mut().zip(kept).filter(|(_, kept)| **kept) {
+            layer.keep_statistics();
+        }
+        self
+    }
+
     /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
+    /// Fewer than `count` where more than one value would cross, as [`graph::cut`] says.
     pub fn split(mut self, count: usize) -> (Network, Network) {
+        let count = graph::cut(&self.specs, count);
+        let mut inputs = self.inputs.split_off(count);
+        // What enters the rest is the output of layer `count - 1`, whose place is `count`.
+        inputs
+            .iter_mut()
+            .flatten()
+            .for_each(|place| *place -= count);
         let rest = Network {
             layers: self.layers.split_off(count),
             specs: self.specs.split_off(count),
+            inputs,
         };
         (self.valid(), rest)
     }
@@ -120,15 +143,32 @@ impl Network {
         Ok(())
     }
 
-    /// Runs all layers except a final softmax. `draw` is given in training only.
+    /// Runs all layers except a final softmax. `draw` is given in training only. A value is dropped
+    /// when the last layer that works on it is done.
     pub fn forward(&self, input: Values, draw: Option<Draw<'_>>) -> Values {
-        self.layers
-            .iter()
-            .zip(&self.specs)
-            .filter(|(_, spec)| spec.operation != Operation::Softmax)
-            .fold(input, |values, (layer, spec)| {
-                layer.forward(&spec.name, values, draw)
-            })
+        let last_uses = graph::last_uses(&self.inputs);
+        let mut values = vec![Some(input)];
+        let layers = self.layers.iter().zip(&self.specs).zip(&self.inputs);
+        let computed = layers.filter(|((_, spec), _)| spec.operation != Operation::Softmax);
+        for (index, ((layer, spec), places)) in computed.enumerate() {
+            let mut inputs = places.iter().map(|&place| {
+                let value = match last_uses[place] == Some(index) {
+                    true => values[place].take(),
+                    false => values[place].clone(),
+                };
+                value.unwrap_or_else(|| unreachable!("a value is kept until its last use"))
+            });
+            let first = inputs.next();
+            let first = first.unwrap_or_else(|| unreachable!("every layer has an input"));
+            let others: Vec<_> = inputs.collect();
+            let output = match others.is_empty() {
+                true => layer.forward(&spec.name, first, draw),
+                false => layer.join(first, others),
+            };
+            values.push(Some(output));
+        }
+        let output = values.pop().flatten();
+        output.unwrap_or_else(|| unreachable!("the last value is nobody's input"))
     }
 
     /// Every tensor, in the order of the layers.

@@ -1,70 +1,262 @@
-//! From a model as an experiment declares it to a network on paper: expands named architectures and
-//! works out every shape, layer by layer.
+//! From a model as an experiment declares it to a network on paper: writes out architectures and
+//! blocks, and works out every shape, layer by layer.
 
-use std::collections::HashSet;
+mod operation;
 
-use super::spec::{LayerSpec, NetworkSpec, Operation, Padding, ParameterSpec, Role, shape_text};
-use super::vgg;
-use crate::config::experiment::{Body, Initializer, LayerKind, Model, NamedLayer, PoolingSize};
+use std::collections::{HashMap, HashSet};
+
+use super::architecture::{self, KnownLayer, Request};
+use super::blocks;
+use super::build::Builder;
+use super::spec::{LayerSpec, NetworkSpec, Operation, shape_text};
+use crate::config::experiment::{
+    BatchNorm, Body, Convention, LayerKind, Model, NamedLayer, PoolingSize,
+};
 use crate::error::{Error, Result};
+use crate::pattern;
+use operation::{Resolved, Setting, resolve_layer};
 
 impl NetworkSpec {
     /// Works out every shape of `model` on samples of shape `input` (channels, height, width) with
-    /// `classes` categories.
+    /// `classes` categories, as `convention` has it: [`Model::convention`], or else whatever is known
+    /// of the source model, or else [`Model::own_convention`]. `norms` are the settings of the batch
+    /// norms of architectures and blocks.
     ///
     /// # Errors
-    /// Layers that do not fit on one another or on the input, parameters of no or absurd size, a
-    /// last layer that is not a softmax over `classes` values; each names the layer.
-    pub fn resolve(model: &Model, input: [usize; 3], classes: usize) -> Result<Self> {
-        let layers = expand(&model.body);
-        let mut names = HashSet::new();
-        let mut shape = input.to_vec();
-        let mut specs: Vec<LayerSpec> = Vec::with_capacity(layers.len());
-        for (index, layer) in layers.iter().enumerate() {
-            let place = format!("model: layer `{}`", layer.name);
-            if !names.insert(layer.name.as_str()) {
-                return Err(Error::new("another layer has this name").at(place));
-            }
+    /// Layers that do not fit on one another or on the input, or work on layers that are not there;
+    /// parameters of no or absurd size; a last layer that is not a softmax over `classes` values.
+    /// Each names the layer.
+    pub fn resolve(
+        model: &Model,
+        input: [usize; 3],
+        classes: usize,
+        convention: Convention,
+        norms: &BatchNorm,
+    ) -> Result<Self> {
+        let layers = expand(&model.body, convention, norms);
+        let mut walk = Walk::new(model, input, classes, convention);
+        for (index, known) in layers.iter().enumerate() {
+            let layer = &known.layer;
+            let place = || format!("model: layer `{}`", layer.name);
             if matches!(layer.kind, LayerKind::Softmax) && index + 1 != layers.len() {
                 return Err(Error::new("softmax stands before other layers")
-                    .at(place)
+                    .at(place())
                     .help("softmax may only be the last layer"));
             }
-            let spec = resolve_layer(layer, &shape, classes, model).map_err(|e| e.at(place))?;
-            shape.clone_from(&spec.output);
-            specs.push(spec);
+            match layer.kind.is_block() {
+                true => walk.block(layer, norms).map_err(|e| e.at(place()))?,
+                false => walk.layer(known)?,
+            }
         }
-        check_end(&specs, classes)?;
+        check_end(&walk.specs, classes)?;
+        check_uses(&walk.specs)?;
         Ok(Self {
             input,
-            layers: specs,
+            layers: walk.specs,
             initial_draws: model.initial_draws,
         })
     }
 }
 
-/// Values a layer's output or one of its tensors may have; more is a mistake in the file.
-const LARGEST: usize = 1 << 32;
-
-fn expand(body: &Body) -> Vec<NamedLayer> {
+/// The layers as declared; blocks of `[[model.layers]]` are not written out yet.
+fn expand(body: &Body, convention: Convention, norms: &BatchNorm) -> Vec<KnownLayer> {
     match body {
         Body::Architecture {
             architecture,
             widths,
+            width,
             head,
             head_names,
             classifier,
             dropout,
         } => {
-            let head: Vec<_> = head_names
-                .iter()
-                .map(String::as_str)
-                .zip(head.iter().copied())
-                .collect();
-            vgg::layers(*architecture, widths, &head, classifier, *dropout)
+            let request = Request {
+                architecture: *architecture,
+                widths,
+                width: *width,
+                head,
+                head_names,
+                classifier,
+                dropout: *dropout,
+            };
+            architecture::layers(&request, convention, *norms)
         }
-        Body::Layers { layers } => layers.clone(),
+        Body::Layers { layers } => layers.iter().cloned().map(unknown).collect(),
     }
+}
+
+/// A layer that is of no architecture.
+fn unknown(layer: NamedLayer) -> KnownLayer {
+    KnownLayer {
+        layer,
+        names: Vec::new(),
+        renamed: false,
+    }
+}
+
+/// A network of which some layers are worked out.
+struct Walk<'a> {
+    model: &'a Model,
+    setting: Setting,
+    convention: Convention,
+    input: Vec<usize>,
+    specs: Vec<LayerSpec>,
+    /// The place of each layer by its name, and of each block's last part by the block's.
+    places: HashMap<String, usize>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(model: &'a Model, input: [usize; 3], classes: usize, convention: Convention) -> Self {
+        let by_convention = || match model.body {
+            Body::Architecture { architecture, .. } => {
+                architecture::pooling(architecture, convention)
+            }
+            Body::Layers { .. } => PoolingSize::Floor,
+        };
+        let pooling = model.pooling.unwrap_or_else(by_convention);
+        Self {
+            model,
+            setting: Setting {
+                classes,
+                ceil: pooling == PoolingSize::Ceil,
+            },
+            convention,
+            input: input.to_vec(),
+            specs: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Writes out a block and works out its parts.
+    fn block(&mut self, block: &NamedLayer, norms: &BatchNorm) -> Result<()> {
+        let input = match &block.from {
+            Some(from) => Some(self.named(from)?),
+            None => self.specs.last(),
+        };
+        let shape = input.map_or(&self.input, |spec| &spec.output);
+        let &[channels, _, _] = shape.as_slice() else {
+            return Err(operation::not_maps(shape));
+        };
+        let name = input.map(|spec| spec.name.clone());
+        let mut builder = Builder::new(self.convention, *norms);
+        blocks::expand(
+            &mut builder,
+            &block.name,
+            name.as_deref(),
+            channels,
+            &block.kind,
+        )?;
+        builder.begin_at(0, block.from.as_deref());
+        for part in builder.layers {
+            self.layer(&unknown(part))?;
+        }
+        self.claim(&block.name, self.specs.len() - 1)
+    }
+
+    /// Works out one layer.
+    fn layer(&mut self, known: &KnownLayer) -> Result<()> {
+        let layer = &known.layer;
+        let place = || format!("model: layer `{}`", layer.name);
+        let resolved = self.inputs(layer).and_then(|(inputs, shapes)| {
+            let resolved = resolve_layer(layer, &shapes, self.setting, self.model)?;
+            Ok((inputs, resolved))
+        });
+        let (inputs, resolved) = resolved.map_err(|e| e.at(place()))?;
+        self.claim(&layer.name, self.specs.len())
+            .map_err(|e| e.at(place()))?;
+        let Resolved {
+            operation,
+            output,
+            parameters,
+        } = resolved;
+        self.specs.push(LayerSpec {
+            name: layer.name.clone(),
+            operation,
+            output,
+            parameters,
+            inputs,
+            names: known.names.clone(),
+            renamed: known.renamed,
+        });
+        Ok(())
+    }
+
+    /// The inputs of a layer, as [`LayerSpec::inputs`] names them, and the shape of each.
+    fn inputs(&self, layer: &NamedLayer) -> Result<(Vec<String>, Vec<Vec<usize>>)> {
+        let with = layer.kind.with();
+        let main = match &layer.from {
+            Some(from) => Some(self.named(from)?),
+            None => self.specs.last(),
+        };
+        let Some(main) = main else {
+            return match with.first() {
+                Some(name) => Err(self.named(name).map_or_else(|e| e, |_| self.none(name))),
+                None => Ok((Vec::new(), vec![self.input.clone()])),
+            };
+        };
+        let mut inputs = vec![main];
+        for name in with {
+            let other = self.named(name)?;
+            if inputs.iter().any(|input| input.name == other.name) {
+                return Err(
+                    Error::new(format!("`{}` is twice among its inputs", other.name))
+                        .help("`with` names what is joined with the layer before, or with `from`"),
+                );
+            }
+            inputs.push(other);
+        }
+        let is_previous = self.specs.last().is_some_and(|last| last.name == main.name);
+        let names = match inputs.len() == 1 && is_previous {
+            true => Vec::new(),
+            false => inputs.iter().map(|input| input.name.clone()).collect(),
+        };
+        let shapes = inputs.iter().map(|input| input.output.clone()).collect();
+        Ok((names, shapes))
+    }
+
+    /// The layer of this name, or the last part of the block.
+    fn named(&self, name: &str) -> Result<&LayerSpec> {
+        let place = self
+            .places
+            .get(name)
+            .and_then(|&place| self.specs.get(place));
+        place.ok_or_else(|| self.none(name))
+    }
+
+    fn none(&self, name: &str) -> Error {
+        let names = self.places.keys().map(String::as_str);
+        let error = Error::new(format!("there is no layer `{name}` before it"));
+        match pattern::closest(name, names) {
+            Some(meant) => error.help(format!("did you mean `{meant}`?")),
+            None => error.help("a layer works on outputs of earlier layers"),
+        }
+    }
+
+    /// Takes a name for the layer at `place`.
+    fn claim(&mut self, name: &str, place: usize) -> Result<()> {
+        match self.places.insert(name.to_owned(), place) {
+            None => Ok(()),
+            Some(_) => Err(Error::new("another layer has this name")),
+        }
+    }
+}
+
+/// Every output but the last is some layer's input.
+fn check_uses(specs: &[LayerSpec]) -> Result<()> {
+    let mut used: HashSet<&str> = HashSet::new();
+    let mut next: Option<&LayerSpec> = None;
+    for spec in specs.iter().rev() {
+        let is_last = next.is_none();
+        let goes_on = next.is_some_and(|next| next.inputs.is_empty());
+        if !is_last && !goes_on && !used.contains(spec.name.as_str()) {
+            return Err(Error::new("no layer works on its output")
+                .at(format!("model: layer `{}`", spec.name))
+                .help("remove it, or join it by `with` or `from` of a later layer"));
+        }
+        used.extend(spec.inputs.iter().map(String::as_str));
+        next = Some(spec);
+    }
+    Ok(())
 }
 
 fn check_end(specs: &[LayerSpec], classes: usize) -> Result<()> {
@@ -83,215 +275,12 @@ fn check_end(specs: &[LayerSpec], classes: usize) -> Result<()> {
             shape_text(&last.output)
         ))
         .at(place)
-        .help("leave `features` of the last linear layer away: it is then the number of classes"));
+        .help(
+            "leave `features` of the last linear layer away, or `channels` of the last convolution: \
+             it is then the number of classes",
+        ));
     }
     Ok(())
-}
-
-fn resolve_layer(
-    layer: &NamedLayer,
-    input: &[usize],
-    classes: usize,
-    model: &Model,
-) -> Result<LayerSpec> {
-    let ceil = model.pooling == PoolingSize::Ceil;
-    let constant = |value| Initializer::Constant { value };
-    let (operation, output, parameters) = match &layer.kind {
-        &LayerKind::Convolution {
-            channels,
-            kernel,
-            stride,
-            padding,
-            ref initializer,
-        } => {
-            let [inputs, height, width] = maps(input)?;
-            let output = vec![
-                positive("channels", channels)?,
-                window("height", height, kernel, stride, padding, false)?,
-                window("width", width, kernel, stride, padding, false)?,
-            ];
-            let shape = vec![channels, inputs, kernel, kernel];
-            let parameter = parameter(
-                Role::Weight,
-                shape,
-                initializer.unwrap_or(model.initializer),
-            );
-            let operation = Operation::Convolution {
-                stride,
-                padding: Padding::even(padding),
-                groups: 1,
-            };
-            (operation, output, vec![parameter])
-        }
-        LayerKind::Linear {
-            features,
-            initializer,
-        } => {
-            let features = positive("features", features.unwrap_or(classes))?;
-            let shape = vec![features, input.iter().product()];
-            let parameter = parameter(
-                Role::Weight,
-                shape,
-                initializer.unwrap_or(model.linear_initializer),
-            );
-            (Operation::Linear, vec![features], vec![parameter])
-        }
-        LayerKind::Bias { initializer } => {
-            let initializer = initializer.unwrap_or(model.bias_initializer);
-            let parameter = parameter(Role::Bias, vec![input[0]], initializer);
-            (Operation::Bias, input.to_vec(), vec![parameter])
-        }
-        &LayerKind::BatchNorm { epsilon, momentum } => {
-            let parameters = [
-                (Role::Scale, 1.0),
-                (Role::Shift, 0.0),
-                (Role::Mean, 0.0),
-                (Role::Variance, 1.0),
-            ]
-            .map(|(role, value)| parameter(role, vec![input[0]], constant(value)));
-            let operation = Operation::BatchNorm { epsilon, momentum };
-            (operation, input.to_vec(), parameters.to_vec())
-        }
-        &LayerKind::MaxPooling {
-            kernel,
-            stride,
-            padding,
-        } => {
-            let operation = Operation::MaxPooling {
-                kernel,
-                stride,
-                padding,
-                ceil,
-            };
-            (
-                operation,
-                pooled(input, kernel, stride, padding, ceil)?,
-                vec![],
-            )
-        }
-        &LayerKind::AveragePooling {
-            kernel,
-            stride,
-            padding,
-        } => {
-            let operation = Operation::AveragePooling {
-                kernel,
-                stride,
-                padding,
-                ceil,
-            };
-            (
-                operation,
-                pooled(input, kernel, stride, padding, ceil)?,
-                vec![],
-            )
-        }
-        &LayerKind::Relu { slope } => {
-            let operation = match slope {
-                0.0 => Operation::Relu,
-                _ => Operation::LeakyRelu { slope },
-            };
-            (operation, input.to_vec(), vec![])
-        }
-        &LayerKind::Elu { alpha } => (Operation::Elu { alpha }, input.to_vec(), vec![]),
-        LayerKind::Tanh => (Operation::Tanh, input.to_vec(), vec![]),
-        LayerKind::Sigmoid => (Operation::Sigmoid, input.to_vec(), vec![]),
-        &LayerKind::Dropout { rate } => {
-            let scaling = model.dropout_scaling;
-            (Operation::Dropout { rate, scaling }, input.to_vec(), vec![])
-        }
-        LayerKind::Softmax => (Operation::Softmax, input.to_vec(), vec![]),
-    };
-    let shapes = parameters.iter().map(|parameter| &parameter.shape);
-    for shape in shapes.chain([&output]) {
-        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if count.is_none_or(|count| count > LARGEST) {
-            return Err(Error::new(format!("{} is too large", shape_text(shape))));
-        }
-    }
-    Ok(LayerSpec {
-        name: layer.name.clone(),
-        operation,
-        output,
-        parameters,
-        inputs: Vec::new(),
-        names: Vec::new(),
-    })
-}
-
-fn parameter(role: Role, shape: Vec<usize>, initializer: Initializer) -> ParameterSpec {
-    ParameterSpec {
-        role,
-        shape,
-        initializer,
-    }
-}
-
-/// The input as (channels, height, width).
-fn maps(input: &[usize]) -> Result<[usize; 3]> {
-    input.try_into().map_err(|_| {
-        Error::new(format!(
-            "needs images (channels, height, width), but its input is {}",
-            shape_text(input)
-        ))
-        .help("convolutions and poolings stand before the first linear layer")
-    })
-}
-
-fn positive(what: &str, value: usize) -> Result<usize> {
-    match value {
-        0 => Err(Error::new(format!("{what} must be at least 1"))),
-        _ => Ok(value),
-    }
-}
-
-fn pooled(
-    input: &[usize],
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    ceil: bool,
-) -> Result<Vec<usize>> {
-    let [channels, height, width] = maps(input)?;
-    if padding > kernel / 2 {
-        return Err(Error::new(format!(
-            "padding {padding} is more than half of the window {kernel}"
-        )));
-    }
-    Ok(vec![
-        channels,
-        window("height", height, kernel, stride, padding, ceil)?,
-        window("width", width, kernel, stride, padding, ceil)?,
-    ])
-}
-
-/// Number of places of a window of `kernel` on `size` values. The last place must lie inside the
-/// padded image, with `ceil` it must only begin inside the image or the padding before it: what
-/// neon does, with its option `--caffe` in the second case.
-fn window(
-    what: &str,
-    size: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    ceil: bool,
-) -> Result<usize> {
-    positive("kernel", kernel)?;
-    positive("stride", stride)?;
-    let beyond = if ceil { stride - 1 } else { 0 };
-    let padded = padding
-        .checked_mul(2)
-        .and_then(|padding| padding.checked_add(size)?.checked_add(beyond))
-        .ok_or_else(|| Error::new("padding and stride are too large"))?;
-    let Some(room) = padded.checked_sub(kernel) else {
-        return Err(Error::new(format!(
-            "a window of {kernel} does not fit on {what} {size} (padding {padding})"
-        ))
-        .help("use larger images or fewer poolings"));
-    };
-    let last = room / stride;
-    let outside = ceil && last * stride >= size + padding;
-    Ok(if outside { last } else { last + 1 })
 }
 
 #[cfg(test)]

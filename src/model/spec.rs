@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::experiment::{Convention, DropoutScaling, InitialDraws, Initializer};
 
-/// A sequential network whose every shape is known. Its last layer is a softmax over the classes.
+/// A network whose every shape is known: layers in an order in which they can be computed. Its last
+/// one is a softmax over the classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSpec {
     /// Shape of one sample, (channels, height, width).
@@ -87,6 +88,10 @@ pub struct LayerSpec {
     /// What the usual checkpoints of its architecture call it. An import looks for these names too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<ForeignName>,
+    /// Whether the experiment gave it a name that is not its architecture's: a layer to be trained
+    /// anew, though it stands where `names` say.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub renamed: bool,
 }
 
 /// What the checkpoints of one origin call a layer. Where an origin has several names for it, the
@@ -103,6 +108,9 @@ pub struct ParameterSpec {
     pub role: Role,
     pub shape: Vec<usize>,
     pub initializer: Initializer,
+    /// Of a convolution: the parts into which its channels are cut.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
 }
 
 /// What a tensor is to its layer; with the layer's name it identifies the tensor in a file:
@@ -156,6 +164,10 @@ pub enum Operation {
     LeakyRelu {
         slope: f64,
     },
+    /// A ReLU that lets nothing above `limit` through: ReLU6 (Krizhevsky 2010).
+    LimitedRelu {
+        limit: f64,
+    },
     Elu {
         alpha: f64,
     },
@@ -187,8 +199,14 @@ pub enum Operation {
     GlobalAveragePooling,
     /// The sum of its inputs, all of one shape.
     Add,
-    /// The channels of its inputs, one after another.
+    /// The channels (or features) of its inputs, one after another.
     Concatenate,
+    /// Every `stride`-th row and column, among so many channels of zeros `before` and `behind`.
+    Subsample {
+        stride: usize,
+        before: usize,
+        behind: usize,
+    },
     Softmax,
 }
 
@@ -251,6 +269,10 @@ impl From<PaddingForm> for Padding {
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn one() -> usize {
     1
 }
@@ -265,7 +287,7 @@ impl Operation {
         match self {
             Operation::Convolution { .. } => "convolution",
             Operation::Bias => "bias",
-            Operation::Relu | Operation::LeakyRelu { .. } => "relu",
+            Operation::Relu | Operation::LeakyRelu { .. } | Operation::LimitedRelu { .. } => "relu",
             Operation::Elu { .. } => "elu",
             Operation::Tanh => "tanh",
             Operation::Sigmoid => "sigmoid",
@@ -277,6 +299,7 @@ impl Operation {
             Operation::GlobalAveragePooling => "global_average_pooling",
             Operation::Add => "add",
             Operation::Concatenate => "concatenate",
+            Operation::Subsample { .. } => "subsample",
             Operation::Softmax => "softmax",
         }
     }
@@ -291,6 +314,10 @@ impl Operation {
                 scaling: DropoutScaling::Inference,
                 ..
             } => format!("{name}, scaled at inference"),
+            Operation::Convolution { groups, .. } if *groups > 1 => {
+                format!("{name}, {groups} groups")
+            }
+            Operation::LimitedRelu { limit } => format!("{name}, limit {limit}"),
             Operation::LeakyRelu { slope } => format!("{name}, slope {slope}"),
             Operation::Elu { alpha } => format!("{name}, alpha {alpha}"),
             _ => name.to_string(),

@@ -113,6 +113,7 @@ pub fn drawn_first(spec: &NetworkSpec) -> Option<&LayerSpec> {
                 | Operation::Linear
                 | Operation::MaxPooling { .. }
                 | Operation::AveragePooling { .. }
+                | Operation::GlobalAveragePooling
         )
     });
     last.filter(|layer| !layer.parameters.is_empty())
@@ -196,10 +197,14 @@ fn fan_in(parameter: &ParameterSpec) -> usize {
     }
 }
 
-/// Outputs that one input value reaches: filters times their places, or output features.
+/// Outputs that one input value reaches: filters of its group times their places, or output
+/// features.
 fn fan_out(parameter: &ParameterSpec) -> usize {
     match parameter.role {
-        Role::Weight => parameter.shape[0] * parameter.shape[2..].iter().product::<usize>(),
+        Role::Weight => {
+            let places: usize = parameter.shape[2..].iter().product();
+            parameter.shape[0] / parameter.groups.max(1) * places
+        }
         _ => parameter.shape[0],
     }
 }
@@ -230,15 +235,21 @@ fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).flat_map(column).collect()
 }
 
-/// Output i is input i. Of a convolution, the centre of filter i on channel i.
+/// Output i is input i. Of a convolution, the centre of filter i on channel i, if that is in the
+/// filter's group.
 fn identity(parameter: &ParameterSpec) -> Vec<f64> {
     let &[filters, channels, rows, columns] = parameter.shape.as_slice() else {
         return diagonal(matrix(parameter));
     };
     let mut values = vec![0.0; parameter.count()];
     let centre = (rows - 1) / 2 * columns + (columns - 1) / 2;
-    for index in 0..filters.min(channels) {
-        values[(index * channels + index) * rows * columns + centre] = 1.0;
+    let filters_of_group = filters / parameter.groups.max(1);
+    for index in 0..filters {
+        // Of the filter's own channels, the place of channel `index`.
+        let channel = index.checked_sub(index / filters_of_group.max(1) * channels);
+        if let Some(channel) = channel.filter(|channel| *channel < channels) {
+            values[(index * channels + channel) * rows * columns + centre] = 1.0;
+        }
     }
     values
 }

@@ -11,9 +11,10 @@ use crate::config::experiment::{ChannelOrder, Mean, Pixels, Preset};
 use crate::data::transform::{Steps, Transform};
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
+use crate::model::spec::NetworkSpec;
 use crate::numbers::{Dtype, Numbers};
 use crate::source::convert::{self, Options, Target};
-use crate::source::document::{GRAFT_MODEL, state_name};
+use crate::source::document::{Described, Document, GRAFT_MODEL, state_name};
 use crate::source::neon::{self, Description};
 use crate::source::safetensors::{self, Entry, EntryData};
 use crate::source::{Format, SourceModel};
@@ -101,6 +102,19 @@ fn remembered<'a>(
         })
     };
     tensors.iter().flat_map(of).collect()
+}
+
+/// The network whose weights the model at `path` holds, as training ran it.
+///
+/// # Errors
+/// The model is not one that graft wrote.
+pub fn network_of(path: &Path) -> Result<NetworkSpec> {
+    match Document::read(path)?.described {
+        Some(Described::Graft(description)) => Ok(description.network),
+        _ => Err(Error::new("does not say what its layers compute")
+            .at(path.display())
+            .help("predictions need a model that `graft run` left")),
+    }
 }
 
 /// Checks, before hours of training, that a model can be written to `path`: makes its directory.

@@ -3,7 +3,9 @@
 
 use super::model_file;
 use super::setup;
-use crate::config::experiment::{Body, ChannelOrder, Experiment, Mean, Pixels, Preset};
+use crate::config::experiment::{
+    Body, ChannelOrder, Convention, Experiment, Family, Mean, Pixels, Preset,
+};
 use crate::data::dataset::Dataset;
 use crate::data::transform::{Steps, Transform, reverse};
 use crate::error::{At, Error, Result};
@@ -11,6 +13,7 @@ use crate::model::spec::{NetworkSpec, Operation};
 use crate::numbers::Dtype;
 use crate::source::SourceModel;
 use crate::source::import;
+use crate::source::origin::Origin;
 use crate::source::receipt::Outcome;
 
 /// What happens to the pixels of `experiment`, at any size; besides, a warning if the experiment
@@ -24,15 +27,25 @@ pub fn settle(
 ) -> Result<(Pixels, Option<String>)> {
     let origin = match source.map(model_file::pixels_of).transpose()?.flatten() {
         Some(pixels) => Some(pixels),
-        None => origin_preset(source).map(Preset::pixels),
+        None => source.and_then(origin_preset).map(Preset::pixels),
     };
     Ok(experiment.preprocessing.settle(origin.as_ref()))
 }
 
-/// The preset that a model of somebody else's was trained with, if its file tells. `None`: it does
-/// not, and what the experiment does not say is as in neon.
-pub fn origin_preset(_source: Option<&SourceModel>) -> Option<Preset> {
-    None
+/// The preset that a model of somebody else's was trained with, if it is a published one. `None`: it
+/// is not, and what the experiment does not say is as in neon.
+fn origin_preset(source: &SourceModel) -> Option<Preset> {
+    let Origin {
+        architecture,
+        convention,
+        ..
+    } = source.origin?;
+    Some(match (convention, architecture.facts().family) {
+        (Convention::Torchvision, _) => Preset::Torchvision,
+        (Convention::Keras, Family::MobilenetV1 | Family::MobilenetV2) => Preset::KerasTf,
+        // What Keras took over from Caffe.
+        (Convention::Keras, _) => Preset::Caffe,
+    })
 }
 
 /// [`size_for_head`] where the experiment says no size: tries the input of the source model, and
@@ -76,7 +89,7 @@ pub fn size_for_head(
     classes: usize,
     candidates: &[usize],
 ) -> Result<Option<Fitting>> {
-    let spec = setup::spec(experiment, shape, classes)?;
+    let spec = setup::spec(experiment, shape, classes, Some(source))?;
     let renames = &experiment.source.rename;
     let receipt = import::matches(source, &spec, renames)?;
     let misfits = receipt.tensors.iter().filter(|entry| {
@@ -90,7 +103,8 @@ pub fn size_for_head(
     });
     for entry in misfits {
         for &size in candidates {
-            let spec = setup::spec(experiment, [shape[0], size, size], classes);
+            let shape = [shape[0], size, size];
+            let spec = setup::spec(experiment, shape, classes, Some(source));
             let fits = |spec: NetworkSpec| {
                 let receipt = import::matches(source, &spec, renames);
                 receipt.is_ok_and(|receipt| receipt.is_imported(&entry.layer))
@@ -187,8 +201,7 @@ pub fn transforms(
 /// Side of the images for which an architecture was made, if it has a name.
 fn usual_input(body: &Body) -> Option<usize> {
     match body {
-        // Simonyan and Zisserman 2015, as all networks for ImageNet of that time.
-        Body::Architecture { .. } => Some(224),
+        Body::Architecture { architecture, .. } => Some(architecture.usual_input()),
         Body::Layers { .. } => None,
     }
 }

@@ -12,7 +12,6 @@ use crate::data::transform::Transform;
 use crate::error::Result;
 use crate::model::backend;
 use crate::model::network::{self, Network, Weights};
-use crate::model::spec::NetworkSpec;
 use crate::results::record::{self, Record};
 use crate::source::{self, import};
 use crate::train::{evaluate, loss};
@@ -46,8 +45,7 @@ impl Predictor {
             config::load_with(&experiment, &Overrides::default(), &Environment::none())?;
         let model = source::read(&dir.join(record::MODEL))?;
         let transform = model_file::transform_of(&model, experiment.dtype)?;
-        let (shape, classes) = (transform.shape(), record.classes.len());
-        let spec = NetworkSpec::resolve(&experiment.model, shape, classes)?;
+        let spec = model_file::network_of(&dir.join(record::MODEL))?;
         let every_layer = spec
             .layers
             .iter()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::initial;
 use super::pixels::{self, Fitting};
-use crate::config::experiment::{Data, DataFiles, Experiment, Pixels};
+use crate::config::experiment::{Convention, Data, DataFiles, Experiment, Model, Pixels};
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{Error, Result};
@@ -82,7 +82,7 @@ pub fn outline(
             shape_text(&shape)
         ));
     }
-    let spec = spec(experiment, pixels.input(shape), classes)?;
+    let spec = spec(experiment, pixels.input(shape), classes, source)?;
     let contract = &experiment.source;
     let receipt = source.map(|source| import::matches(source, &spec, &contract.rename));
     let receipt = receipt.transpose()?;
@@ -148,17 +148,38 @@ pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>
     })
 }
 
-/// The target model on samples of `shape`, with the classes that the experiment or the data say.
+/// Whose variant of its architecture `model` is: as the experiment says, else that of the source
+/// model, else what is usual.
+pub fn convention(model: &Model, source: Option<&SourceModel>) -> Convention {
+    let origin = source.and_then(|source| source.origin);
+    let origins = origin.map(|origin| origin.convention);
+    let said = model.convention.or(origins);
+    said.unwrap_or(model.own_convention())
+}
+
+/// The target model on samples of `shape`, with the classes that the experiment or the data say, in
+/// the variant that goes with `source`.
 ///
 /// # Errors
 /// The experiment's `model.classes` is not that of the data; the layers do not fit.
-pub fn spec(experiment: &Experiment, shape: [usize; 3], classes: usize) -> Result<NetworkSpec> {
+pub fn spec(
+    experiment: &Experiment,
+    shape: [usize; 3],
+    classes: usize,
+    source: Option<&SourceModel>,
+) -> Result<NetworkSpec> {
     match experiment.model.classes {
         Some(asked) if asked != classes => Err(Error::new(format!(
             "model.classes is {asked}, but the data have {classes} classes"
         ))
         .help("leave model.classes away: it then follows from the data")),
-        _ => NetworkSpec::resolve(&experiment.model, shape, classes),
+        _ => {
+            let Experiment {
+                model, batch_norm, ..
+            } = experiment;
+            let convention = convention(model, source);
+            NetworkSpec::resolve(model, shape, classes, convention, batch_norm)
+        }
     }
 }
 

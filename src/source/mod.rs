@@ -15,6 +15,7 @@ mod matching;
 pub mod names;
 pub mod neon;
 mod numpy;
+pub mod origin;
 mod pickle;
 pub mod receipt;
 pub mod safetensors;
@@ -30,6 +31,7 @@ use crate::error::{At, Error, Result};
 use crate::files::{FileStamp, hexadecimal};
 use crate::model::spec::NetworkSpec;
 use crate::numbers::Numbers;
+use origin::Origin;
 
 /// A trained model as its file says, whatever the format.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +44,8 @@ pub struct SourceModel {
     pub layers: Vec<SourceLayer>,
     /// What else the file says about the model, e.g. `epoch_index`.
     pub metadata: BTreeMap<String, String>,
+    /// The published architecture that it is, if it is one.
+    pub origin: Option<Origin>,
 }
 
 /// One layer of a source model.
@@ -99,13 +103,16 @@ pub fn read(path: &Path) -> Result<SourceModel> {
             .help("source models are neon's pickles (.p, .prm) and graft's .safetensors")),
     };
     let contents = contents.at(path.display())?;
-    Ok(SourceModel {
+    let mut model = SourceModel {
         path: path.to_path_buf(),
         format: contents.format,
         sha256: hexadecimal(&Sha256::digest(&bytes)),
         layers: contents.layers,
         metadata: contents.metadata,
-    })
+        origin: None,
+    };
+    model.origin = origin::recognize(&model);
+    Ok(model)
 }
 
 /// Checksum of the file at `path`, in hexadecimal, without parsing it.
@@ -147,6 +154,7 @@ impl SourceModel {
             sha256: String::new(),
             layers: layers.collect(),
             metadata: BTreeMap::new(),
+            origin: None,
         }
     }
 

@@ -89,7 +89,8 @@ fn wanted(layer: &LayerSpec) -> Vec<&str> {
 
 /// What the usual checkpoints call `layer`, unless the experiment gave it a name of its own.
 fn foreign(layer: &LayerSpec) -> impl Iterator<Item = &str> {
-    layer.names.iter().map(|foreign| foreign.name.as_str())
+    let names = layer.names.iter().filter(|_| !layer.renamed);
+    names.map(|foreign| foreign.name.as_str())
 }
 
 /// `layer1.0.conv1`, `layer1/0/conv1` and `layer1_0_conv1` are one name.

@@ -5,7 +5,8 @@ use super::receipt::Outcome;
 use super::*;
 use crate::config::experiment::Source as Contract;
 use crate::config::experiment::{
-    Architecture, Body, DropoutScaling, InitialDraws, Initializer, Model, PoolingSize,
+    Architecture, BatchNorm, Body, Convention, DropoutScaling, InitialDraws, Initializer, Model,
+    PoolingSize,
 };
 use crate::model::spec::Role;
 use crate::numbers::Dtype;
@@ -42,21 +43,29 @@ pub(super) fn vgg(head: [&str; 2], classifier: &str, classes: usize) -> Result<N
         body: Body::Architecture {
             architecture: Architecture::Vgg16,
             widths: vec![4, 8, 16, 16, 16],
+            width: 1.0,
             head: vec![32, 32],
             head_names: head.map(String::from).to_vec(),
             classifier: classifier.into(),
             dropout: 0.5,
         },
+        convention: None,
         classes: None,
         initializer: Initializer::XavierLocal,
         linear_initializer: Initializer::XavierLocal,
         bias_initializer: Initializer::Constant { value: 0.0 },
         initial_draws: InitialDraws::ByName,
         initial_weights: None,
-        pooling: PoolingSize::Floor,
+        pooling: Some(PoolingSize::Floor),
         dropout_scaling: DropoutScaling::Training,
     };
-    NetworkSpec::resolve(&model, [3, 32, 32], classes)
+    NetworkSpec::resolve(
+        &model,
+        [3, 32, 32],
+        classes,
+        Convention::Torchvision,
+        &BatchNorm::default(),
+    )
 }
 
 /// (layer, tensor) → (shape, values), with a fused bias under the name of a bias layer.

@@ -5,6 +5,7 @@
 
 use crate::config::experiment::{Multipliers, Optimizer};
 use crate::error::{Error, Result};
+use crate::model::graph;
 use crate::model::spec::{NetworkSpec, Operation};
 
 /// How one layer takes part in training.
@@ -13,8 +14,8 @@ pub struct LayerRate {
     pub layer: String,
     /// Whether its parameters came from the source model.
     pub imported: bool,
-    /// Factor on the base learning rate. Layers without parameters have that of the nearest layer
-    /// with parameters before them, to which they belong.
+    /// Factor on the base learning rate. Layers without parameters belong to the layer on whose
+    /// output they work, and have its factor; those that join several, the largest of theirs.
     pub multiplier: f64,
     /// Multiplier 0: parameters, optimizer state, weight decay, statistics and dropout stand still.
     pub frozen: bool,
@@ -42,14 +43,24 @@ pub fn layer_rates(
     let entries = optimizer.entries_of(&with_parameters.collect::<Vec<_>>())?;
     let mut entries = entries.into_iter();
     let mut rates: Vec<LayerRate> = Vec::with_capacity(spec.layers.len());
-    let mut owner: Option<f64> = None;
-    let mut entry: Option<usize> = None;
-    for layer in &spec.layers {
+    // By place, as `graph::inputs` counts: of what enters the network, nobody's.
+    let mut owners: Vec<(Option<f64>, Option<usize>)> = vec![(None, None)];
+    for (layer, inputs) in spec.layers.iter().zip(graph::inputs(&spec.layers)?) {
         let imported = is_imported(&layer.name);
-        if !layer.parameters.is_empty() {
-            owner = Some(multipliers.of(&layer.name, imported));
-            entry = entries.next().flatten();
-        }
+        let (owner, entry) = match layer.parameters.is_empty() {
+            true => {
+                let inputs = inputs.iter().map(|&place| owners[place]);
+                inputs.fold(
+                    (None, None),
+                    |most, owner| if owner.0 > most.0 { owner } else { most },
+                )
+            }
+            false => {
+                let multiplier = multipliers.of(&layer.name, imported);
+                (Some(multiplier), entries.next().flatten())
+            }
+        };
+        owners.push((owner, entry));
         rates.push(LayerRate {
             layer: layer.name.clone(),
             imported,
@@ -72,9 +83,10 @@ pub fn layer_rates(
 }
 
 /// Number of leading layers that never change and are never random: their output for a sample is
-/// the same in every epoch, and no gradient has to pass them.
+/// the same in every epoch, and no gradient has to pass them. It ends where one value alone goes on.
 pub fn frozen_prefix(spec: &NetworkSpec, rates: &[LayerRate]) -> usize {
-    spec.layers
+    let still = spec
+        .layers
         .iter()
         .zip(rates)
         .take_while(|(layer, rate)| {
@@ -82,7 +94,8 @@ pub fn frozen_prefix(spec: &NetworkSpec, rates: &[LayerRate]) -> usize {
                 && !matches!(layer.operation, Operation::Dropout { .. });
             rate.frozen || still
         })
-        .count()
+        .count();
+    graph::cut(&spec.layers, still)
 }
 
 #[cfg(test)]
@@ -91,8 +104,8 @@ mod tests {
 
     use super::*;
     use crate::config::experiment::{
-        Algorithm, Architecture, Body, Class, Course, DropoutScaling, InitialDraws, Initializer,
-        LayerRule, Model, PoolingSize, Rule, Schedule, Which,
+        Algorithm, Architecture, BatchNorm, Body, Class, Convention, Course, DropoutScaling,
+        InitialDraws, Initializer, LayerRule, Model, PoolingSize, Rule, Schedule, Which,
     };
 
     fn vgg() -> Result<NetworkSpec> {
@@ -100,21 +113,29 @@ mod tests {
             body: Body::Architecture {
                 architecture: Architecture::Vgg11,
                 widths: vec![2; 5],
+                width: 1.0,
                 head: vec![4, 4],
                 head_names: vec!["fc6".into(), "fc7".into()],
                 classifier: "fc8".into(),
                 dropout: 0.5,
             },
+            convention: None,
             classes: None,
             initializer: Initializer::Kaiming,
             linear_initializer: Initializer::Kaiming,
             bias_initializer: Initializer::Constant { value: 0.0 },
             initial_draws: InitialDraws::ByName,
             initial_weights: None,
-            pooling: PoolingSize::Floor,
+            pooling: Some(PoolingSize::Floor),
             dropout_scaling: DropoutScaling::Training,
         };
-        NetworkSpec::resolve(&model, [3, 32, 32], 2)
+        NetworkSpec::resolve(
+            &model,
+            [3, 32, 32],
+            2,
+            Convention::Torchvision,
+            &BatchNorm::default(),
+        )
     }
 
     fn multipliers(default: f64, imported: f64, layers: &[(&str, f64)]) -> Multipliers {

@@ -20,7 +20,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::experiment::Experiment;
+use crate::config::experiment::{Experiment, Statistics};
 use crate::data::batches::{Batch, Batches};
 use crate::data::dataset::Dataset;
 use crate::data::transform::Transform;
@@ -126,7 +126,12 @@ impl<'a> Trainer<'a> {
         let frozen: Vec<bool> = rates.iter().map(|rate| rate.frozen).collect();
         let on = device.clone().autodiff();
         let network = Network::new(spec, weights, seed, experiment.dtype, &on)?;
-        let network = network.freeze_layers(&frozen);
+        let keeps = experiment.batch_norm.statistics == Statistics::Keep;
+        let kept = rates.iter();
+        let kept: Vec<bool> = kept
+            .map(|rate| keeps && rate.imported && !rate.frozen)
+            .collect();
+        let network = network.freeze_layers(&frozen).keep_statistics(&kept);
         let updates = Updates::new(experiment, &network, spec, rates);
         let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
         Ok(Self {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE};
+use super::checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 use super::initializer::initializer;
-use crate::config::experiment::{Initializer, LayerKind, NamedLayer};
-use crate::config::file::{LayerTable, LayerType, NameOrTable, Word};
+use crate::config::experiment::{Initializer, LayerKind, NamedLayer, PaddingSize, Shortcut};
+use crate::config::file::{LayerTable, LayerType, NameOrTable, Pixels, Word};
 
 /// Checks a layer's name, which becomes part of a tensor's name and may be matched by patterns.
 pub fn layer_name(checks: &mut Checks, key: &str, name: &str, seen: &mut BTreeSet<String>) {
@@ -59,11 +59,15 @@ pub fn named_layers(checks: &mut Checks, tables: &[LayerTable]) -> Vec<NamedLaye
         check_position(checks, &key, &kind, rest);
         let bias = table.bias == Some(true);
         let bias = bias.then(|| format!("{name}_bias"));
-        layers.push(NamedLayer { name, kind });
+        let from = table.from.clone();
+        layers.push(NamedLayer { name, from, kind });
         if let Some(name) = bias {
             layer_name(checks, &format!("{key}.bias"), &name, &mut seen);
-            let kind = LayerKind::Bias { initializer: None };
-            layers.push(NamedLayer { name, kind });
+            layers.push(NamedLayer {
+                name,
+                from: None,
+                kind: LayerKind::Bias { initializer: None },
+            });
         }
     }
     layers
@@ -73,7 +77,18 @@ pub fn named_layers(checks: &mut Checks, tables: &[LayerTable]) -> Vec<NamedLaye
 fn check_position(checks: &mut Checks, key: &str, kind: &LayerKind, rest: &[LayerTable]) {
     let has_weights = |table: &LayerTable| {
         let kind = table.kind.map(|kind| kind.0);
-        matches!(kind, Some(LayerType::Linear | LayerType::Convolution))
+        matches!(
+            kind,
+            Some(
+                LayerType::Linear
+                    | LayerType::Convolution
+                    | LayerType::Fire
+                    | LayerType::BasicBlock
+                    | LayerType::Bottleneck
+                    | LayerType::DepthwiseSeparable
+                    | LayerType::InvertedResidual
+            )
+        )
     };
     match kind {
         LayerKind::Softmax if !rest.is_empty() => {
@@ -85,11 +100,16 @@ fn check_position(checks: &mut Checks, key: &str, kind: &LayerKind, rest: &[Laye
                            there are classes";
             checks.refuse_with_example(&format!("{key}.features"), problem);
         }
+        LayerKind::Convolution { channels: None, .. } if rest.iter().any(has_weights) => {
+            let problem = "`channels` is missing; only the last layer with weights has as many as \
+                           there are classes";
+            checks.refuse_with_example(&format!("{key}.channels"), problem);
+        }
         _ => {}
     }
 }
 
-/// The keys that each type of layer takes, beside `name` and `type`.
+/// The keys that each type of layer takes, beside `name`, `type` and `from`.
 fn taken_by(kind: LayerType) -> (&'static str, &'static [&'static str]) {
     match kind {
         LayerType::Convolution => (
@@ -99,20 +119,30 @@ fn taken_by(kind: LayerType) -> (&'static str, &'static [&'static str]) {
                 "kernel",
                 "stride",
                 "padding",
+                "groups",
                 "bias",
                 "initializer",
             ],
         ),
         LayerType::Bias => ("bias", &["initializer"]),
-        LayerType::Relu => ("relu", &["slope"]),
+        LayerType::Relu => ("relu", &["slope", "limit"]),
         LayerType::Elu => ("elu", &["alpha"]),
         LayerType::Tanh => ("tanh", &[]),
         LayerType::Sigmoid => ("sigmoid", &[]),
         LayerType::MaxPooling => ("max_pooling", &["kernel", "stride", "padding"]),
         LayerType::AveragePooling => ("average_pooling", &["kernel", "stride", "padding"]),
+        LayerType::GlobalAveragePooling => ("global_average_pooling", &[]),
         LayerType::Dropout => ("dropout", &["rate"]),
         LayerType::Linear => ("linear", &["features", "bias", "initializer"]),
         LayerType::BatchNorm => ("batch_norm", &["epsilon", "momentum"]),
+        LayerType::Add => ("add", &["with"]),
+        LayerType::Concatenate => ("concatenate", &["with"]),
+        LayerType::Subsample => ("subsample", &["channels", "stride"]),
+        LayerType::Fire => ("fire", &["squeeze", "expand"]),
+        LayerType::BasicBlock => ("basic_block", &["channels", "stride", "shortcut"]),
+        LayerType::Bottleneck => ("bottleneck", &["channels", "stride", "expansion"]),
+        LayerType::DepthwiseSeparable => ("depthwise_separable", &["channels", "stride"]),
+        LayerType::InvertedResidual => ("inverted_residual", &["channels", "stride", "expansion"]),
         LayerType::Softmax => ("softmax", &[]),
     }
 }
@@ -123,10 +153,15 @@ fn layer_kind(checks: &mut Checks, key: &str, kind: LayerType, table: &LayerTabl
     let mut fields = Fields { checks, key };
     match kind {
         LayerType::Convolution => LayerKind::Convolution {
-            channels: fields.required("channels", table.channels),
+            channels: table
+                .channels
+                .map(|channels| fields.size("channels", Some(channels), 1)),
             kernel: fields.required("kernel", table.kernel),
             stride: fields.size("stride", table.stride, 1),
-            padding: table.padding.unwrap_or(0),
+            padding: table
+                .padding
+                .map_or(PaddingSize::Pixels(0), |given| given.0),
+            groups: fields.size("groups", table.groups, 1),
             initializer: fields.initializer(&table.initializer),
         },
         LayerType::MaxPooling => {
@@ -161,15 +196,29 @@ fn layer_kind(checks: &mut Checks, key: &str, kind: LayerType, table: &LayerTabl
             epsilon: checks.number(POSITIVE, &format!("{key}.epsilon"), table.epsilon, 1e-5),
             momentum: checks.number(BELOW_ONE, &format!("{key}.momentum"), table.momentum, 0.1),
         },
-        LayerType::Relu => LayerKind::Relu {
-            slope: checks.number(NOT_NEGATIVE, &format!("{key}.slope"), table.slope, 0.0),
-        },
+        LayerType::Relu => fields.relu(table),
         LayerType::Elu => LayerKind::Elu {
             alpha: checks.number(NOT_NEGATIVE, &format!("{key}.alpha"), table.alpha, 1.0),
         },
         LayerType::Tanh => LayerKind::Tanh,
         LayerType::Sigmoid => LayerKind::Sigmoid,
+        LayerType::GlobalAveragePooling => LayerKind::GlobalAveragePooling,
+        LayerType::Add => LayerKind::Add {
+            with: fields.with(table),
+        },
+        LayerType::Concatenate => LayerKind::Concatenate {
+            with: fields.with(table),
+        },
         LayerType::Softmax => LayerKind::Softmax,
+        LayerType::Fire => LayerKind::Fire {
+            squeeze: fields.required("squeeze", table.squeeze),
+            expand: fields.required("expand", table.expand),
+        },
+        LayerType::Subsample
+        | LayerType::BasicBlock
+        | LayerType::Bottleneck
+        | LayerType::DepthwiseSeparable
+        | LayerType::InvertedResidual => fields.strided(kind, table),
     }
 }
 
@@ -180,13 +229,20 @@ fn refuse_foreign_keys(checks: &mut Checks, key: &str, kind: LayerType, table: &
         ("kernel", table.kernel.is_some()),
         ("stride", table.stride.is_some()),
         ("padding", table.padding.is_some()),
+        ("groups", table.groups.is_some()),
+        ("with", table.with.is_some()),
         ("bias", table.bias.is_some()),
         ("initializer", table.initializer.is_some()),
         ("rate", table.rate.is_some()),
         ("epsilon", table.epsilon.is_some()),
         ("momentum", table.momentum.is_some()),
         ("slope", table.slope.is_some()),
+        ("limit", table.limit.is_some()),
         ("alpha", table.alpha.is_some()),
+        ("squeeze", table.squeeze.is_some()),
+        ("expand", table.expand.is_some()),
+        ("expansion", table.expansion.is_some()),
+        ("shortcut", table.shortcut.is_some()),
     ];
     let (kind, keys) = taken_by(kind);
     for (field, _) in given
@@ -229,11 +285,70 @@ impl Fields<'_, '_> {
         size
     }
 
+    /// The layers that are joined: at least one.
+    fn with(&mut self, table: &LayerTable) -> Vec<String> {
+        let with = table.with.clone().unwrap_or_default();
+        if with.is_empty() {
+            let problem = "`with` is missing in this layer: what is joined with its input?";
+            self.checks
+                .refuse_with_example(&format!("{}.with", self.key), problem);
+        }
+        with
+    }
+
+    fn relu(&mut self, table: &LayerTable) -> LayerKind {
+        let key = format!("{}.limit", self.key);
+        if table.limit.is_some() && table.slope.is_some_and(|slope| slope != 0.0) {
+            let problem = "`limit` beside `slope`: one ReLU has one of them";
+            self.checks.refuse(&key, problem, "remove one of them");
+        }
+        let limit = table.limit;
+        let slope = format!("{}.slope", self.key);
+        LayerKind::Relu {
+            limit: limit.map(|_| self.checks.number(POSITIVE, &key, limit, 6.0)),
+            slope: self.checks.number(NOT_NEGATIVE, &slope, table.slope, 0.0),
+        }
+    }
+
+    /// Layers and blocks of `channels` that may have a stride.
+    fn strided(&mut self, kind: LayerType, table: &LayerTable) -> LayerKind {
+        let channels = self.required("channels", table.channels);
+        let stride = self.size("stride", table.stride, 1);
+        match kind {
+            LayerType::Subsample => LayerKind::Subsample { channels, stride },
+            LayerType::BasicBlock => LayerKind::BasicBlock {
+                channels,
+                stride,
+                shortcut: word(table.shortcut, Shortcut::Projection),
+            },
+            LayerType::Bottleneck => LayerKind::Bottleneck {
+                channels,
+                stride,
+                expansion: self.size("expansion", table.expansion, 4),
+            },
+            LayerType::InvertedResidual => LayerKind::InvertedResidual {
+                channels,
+                stride,
+                expansion: self.size("expansion", table.expansion, 6),
+            },
+            _ => LayerKind::DepthwiseSeparable { channels, stride },
+        }
+    }
+
     /// Kernel, stride and padding of a pooling layer.
     fn window(&mut self, table: &LayerTable) -> (usize, usize, usize) {
         let kernel = self.required("kernel", table.kernel);
         let stride = self.size("stride", table.stride, kernel.max(1));
-        let padding = table.padding.unwrap_or(0);
+        let padding = match table.padding {
+            None => 0,
+            Some(Pixels(PaddingSize::Pixels(padding))) => padding,
+            Some(Pixels(PaddingSize::Word(_))) => {
+                let problem = "`padding = \"same\"` is for convolutions; a pooling takes a number";
+                self.checks
+                    .refuse_with_example(&format!("{}.padding", self.key), problem);
+                0
+            }
+        };
         if padding > 0 && padding >= kernel {
             let problem = "`padding` must be less than `kernel`: a window would hold no pixel";
             self.checks

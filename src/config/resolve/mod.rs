@@ -17,11 +17,13 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::experiment::*;
-use super::file::{Compatibility, DataTable, File, LossTable, Multiplier, Seeds, Word};
+use super::file::{
+    BatchNormTable, Compatibility, DataTable, File, LossTable, Multiplier, Seeds, Word,
+};
 use super::layers::Layers;
 use crate::error::Result;
 use crate::numbers::Dtype;
-use checks::{Checks, NOT_NEGATIVE, word};
+use checks::{BELOW_ONE, Checks, NOT_NEGATIVE, POSITIVE, word};
 
 /// Resolves the sum of all layers; `name` is the record's.
 ///
@@ -54,6 +56,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         data: data(&mut checks, file.data),
         preprocessing: preprocessing::preprocessing(&mut checks, file.preprocessing),
         model: model::model(&mut checks, file.model),
+        batch_norm: batch_norm(&mut checks, &file.batch_norm),
         loss: loss(neon, file.loss),
         optimizer: optimizer::optimizer(&mut checks, file.optimizer, &schedule, epochs),
         schedule,
@@ -218,6 +221,18 @@ fn data(checks: &mut Checks, table: DataTable) -> Data {
         },
         shuffle,
         last_batch,
+    }
+}
+
+fn batch_norm(checks: &mut Checks, table: &BatchNormTable) -> BatchNorm {
+    let mut number = |range, key: &str, given: Option<f64>| {
+        let key = format!("batch_norm.{key}");
+        given.map(|value| checks.number(range, &key, given, value))
+    };
+    BatchNorm {
+        statistics: word(table.statistics, Statistics::Train),
+        epsilon: number(POSITIVE, "epsilon", table.epsilon),
+        momentum: number(BELOW_ONE, "momentum", table.momentum),
     }
 }
 

@@ -11,9 +11,6 @@ use super::layers::{layer_name, named_layers};
 use crate::config::experiment::*;
 use crate::config::file::{Compatibility, ModelTable, NameOrTable};
 
-/// Channels of VGG's five blocks at width 1 (Simonyan and Zisserman 2015, table 1).
-const VGG_WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
-
 pub fn model(checks: &mut Checks, mut table: ModelTable) -> Model {
     let initial_weights = checks.path("model.initial_weights", table.initial_weights.take());
     if let Some(classes) = table.classes {
@@ -47,13 +44,8 @@ pub fn model(checks: &mut Checks, mut table: ModelTable) -> Model {
             },
         ),
         initial_weights,
-        pooling: word(
-            table.pooling,
-            match checks.compatibility {
-                Compatibility::Caffe => PoolingSize::Ceil,
-                Compatibility::Neon | Compatibility::None => PoolingSize::Floor,
-            },
-        ),
+        convention: table.convention.map(|word| word.0),
+        pooling: pooling(checks.compatibility, &table),
         dropout_scaling: word(
             table.dropout_scaling,
             match checks.compatibility {
@@ -78,6 +70,19 @@ pub fn model(checks: &mut Checks, mut table: ModelTable) -> Model {
     }
 }
 
+/// That of the experiment or of whom it is compatible with. Of some architectures the convention
+/// decides, which is not known here.
+fn pooling(compatibility: Compatibility, table: &ModelTable) -> Option<PoolingSize> {
+    let architecture = table.architecture.filter(|_| table.layers.is_none());
+    let family = architecture.map(|name| name.0.facts().family);
+    match (table.pooling, compatibility) {
+        (Some(given), _) => Some(given.0),
+        (None, Compatibility::Caffe) => Some(PoolingSize::Ceil),
+        (None, Compatibility::None) if family == Some(Family::Squeezenet) => None,
+        (None, Compatibility::Neon | Compatibility::None) => Some(PoolingSize::Floor),
+    }
+}
+
 fn no_architecture_beside_layers(checks: &mut Checks, table: &ModelTable) {
     let given = [
         ("architecture", table.architecture.is_some()),
@@ -96,16 +101,22 @@ fn no_architecture_beside_layers(checks: &mut Checks, table: &ModelTable) {
 }
 
 fn architecture(checks: &mut Checks, architecture: Architecture, table: &ModelTable) -> Body {
-    let head = table.head.clone().unwrap_or_else(|| vec![4096, 4096]);
+    let facts = architecture.facts();
+    let usual = || facts.head.iter().map(|(_, width)| *width).collect();
+    let head: Vec<usize> = table.head.clone().unwrap_or_else(usual);
     if head.contains(&0) {
         checks.refuse_with_example(
             "model.head",
             "a layer of `model.head` must be at least 1 wide",
         );
     }
-    // VGG's own first linear layer is fc6.
+    if facts.family == Family::Squeezenet {
+        no_head(checks, architecture, table);
+    }
+    // VGG's own first linear layer is fc6, and AlexNet's.
+    let first = if facts.head.is_empty() { 1 } else { 6 };
     let names = || {
-        (6..)
+        (first..)
             .take(head.len())
             .map(|n| format!("fc{n}_new"))
             .collect()
@@ -132,27 +143,88 @@ fn architecture(checks: &mut Checks, architecture: Architecture, table: &ModelTa
         );
     }
     layer_name(checks, "model.classifier", &classifier, &mut seen);
+    let (widths, width) = widths(checks, architecture, table);
     Body::Architecture {
         architecture,
-        widths: widths(checks, table),
+        widths,
+        width,
         head,
         head_names,
         classifier,
-        dropout: checks.number(BELOW_ONE, "model.dropout", table.dropout, 0.5),
+        dropout: checks.number(BELOW_ONE, "model.dropout", table.dropout, facts.dropout),
     }
 }
 
-fn widths(checks: &mut Checks, table: &ModelTable) -> Vec<usize> {
+/// A SqueezeNet ends in convolutions.
+fn no_head(checks: &mut Checks, architecture: Architecture, table: &ModelTable) {
+    let name = architecture.name();
+    let given = [
+        (
+            "head",
+            table.head.as_ref().is_some_and(|head| !head.is_empty()),
+        ),
+        (
+            "head_names",
+            table
+                .head_names
+                .as_ref()
+                .is_some_and(|names| !names.is_empty()),
+        ),
+    ];
+    for (key, _) in given.iter().filter(|(_, given)| *given) {
+        let problem = format!("`{key}` does nothing in {name}, whose classifier is a convolution");
+        let help = format!("remove `{key}`");
+        checks.refuse(&format!("model.{key}"), problem, help);
+    }
+}
+
+/// Channels of a VGG's blocks, or else the factor on a MobileNet's.
+fn widths(
+    checks: &mut Checks,
+    architecture: Architecture,
+    table: &ModelTable,
+) -> (Vec<usize>, f64) {
+    let (takes_width, takes_widths) = match architecture.facts().family {
+        Family::Vgg => (true, true),
+        Family::MobilenetV1 | Family::MobilenetV2 => (true, false),
+        _ => (false, false),
+    };
+    let given = [
+        (
+            "width",
+            table.width.is_some() && !takes_width,
+            "vgg and mobilenet take it",
+        ),
+        (
+            "widths",
+            table.widths.is_some() && !takes_widths,
+            "vgg takes it",
+        ),
+    ];
+    for (key, _, help) in given.iter().filter(|(_, given, _)| *given) {
+        let problem = format!("`{key}` does nothing in {}", architecture.name());
+        checks.refuse(
+            &format!("model.{key}"),
+            problem,
+            format!("remove it: only {help}"),
+        );
+    }
     let width = checks.number(POSITIVE, "model.width", table.width, 1.0);
+    match takes_widths {
+        true => (widths_of_blocks(checks, table, width), 1.0),
+        false => (Vec::new(), width),
+    }
+}
+
+fn widths_of_blocks(checks: &mut Checks, table: &ModelTable, width: f64) -> Vec<usize> {
     let Some(widths) = &table.widths else {
-        let scaled = VGG_WIDTHS.map(|channels| (channels as f64 * width).round().max(1.0));
-        return scaled.map(|channels| channels as usize).to_vec();
+        return vgg_widths(width).to_vec();
     };
     if table.width.is_some() {
         let problem = "`width` beside `widths`: both say how wide the blocks are";
         checks.refuse("model.width", problem, "keep one of them");
     }
-    if widths.len() != VGG_WIDTHS.len() || widths.contains(&0) {
+    if widths.len() != vgg_widths(width).len() || widths.contains(&0) {
         let problem = "`model.widths` must be five numbers, each at least 1: one for each block";
         checks.refuse_with_example("model.widths", problem);
     }

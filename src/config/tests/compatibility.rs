@@ -39,9 +39,9 @@ fn none_is_the_default() {
 #[test]
 fn caffes_way_differs_in_pooling_and_dropout_alone() {
     let mut caffe = loaded(&compatible("caffe", ""));
-    assert_eq!(caffe.model.pooling, PoolingSize::Ceil);
+    assert_eq!(caffe.model.pooling, Some(PoolingSize::Ceil));
     assert_eq!(caffe.model.dropout_scaling, DropoutScaling::Training);
-    caffe.model.pooling = PoolingSize::Floor;
+    caffe.model.pooling = Some(PoolingSize::Floor);
     caffe.model.dropout_scaling = DropoutScaling::Inference;
     assert_eq!(caffe, loaded(&compatible("neon", "")));
 }
@@ -61,7 +61,7 @@ fn each_part_of_the_switch_can_be_taken_back() {
     assert_eq!(experiment.loss.name, LossName::CrossEntropy);
     assert_eq!(experiment.loss.gradient, Gradient::Exact);
     assert_eq!(experiment.model.initial_draws, InitialDraws::ByName);
-    assert_eq!(experiment.model.pooling, PoolingSize::Ceil);
+    assert_eq!(experiment.model.pooling, Some(PoolingSize::Ceil));
     assert_eq!(experiment.model.dropout_scaling, DropoutScaling::Training);
 }
 

@@ -271,10 +271,11 @@ fn layers_get_their_defaults_and_a_bias_layer_of_their_own() {
     let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(names, ["conv", "conv_bias", "pool", "out"]);
     let convolution = LayerKind::Convolution {
-        channels: 8,
+        channels: Some(8),
         kernel: 3,
         stride: 1,
-        padding: 0,
+        padding: PaddingSize::Pixels(0),
+        groups: 1,
         initializer: None,
     };
     let pooling = LayerKind::MaxPooling {

@@ -4,7 +4,7 @@ use burn::tensor::Gradients;
 
 use super::*;
 use crate::config::experiment::Initializer;
-use crate::model::spec::ParameterSpec;
+use crate::model::spec::{Padding, ParameterSpec};
 
 mod operations;
 mod vgg;
@@ -27,6 +27,7 @@ fn spec(operation: Operation, output: &[usize], tensor: Option<(Role, &[usize])>
         role,
         shape: shape.to_vec(),
         initializer: Initializer::XavierLocal,
+        groups: 1,
     });
     LayerSpec {
         name: "layer".into(),
@@ -35,6 +36,7 @@ fn spec(operation: Operation, output: &[usize], tensor: Option<(Role, &[usize])>
         parameters: parameter.into_iter().collect(),
         inputs: Vec::new(),
         names: Vec::new(),
+        renamed: false,
     }
 }
 

@@ -1,23 +1,33 @@
+use super::operation::window;
 use super::*;
-use crate::config::experiment::{Architecture, DropoutScaling, InitialDraws};
+use crate::config::experiment::{
+    Architecture, DropoutScaling, InitialDraws, Initializer, PaddingSize,
+};
+
+fn resolve(model: &Model, input: [usize; 3], classes: usize) -> Result<NetworkSpec> {
+    let norms = BatchNorm::default();
+    NetworkSpec::resolve(model, input, classes, Convention::Torchvision, &norms)
+}
 
 fn vgg(widths: &[usize]) -> Model {
     Model {
         body: Body::Architecture {
             architecture: Architecture::Vgg16,
             widths: widths.to_vec(),
+            width: 1.0,
             head: vec![4096, 4096],
             head_names: vec!["fc6".into(), "fc7".into()],
             classifier: "fc8".into(),
             dropout: 0.5,
         },
+        convention: None,
         classes: None,
         initializer: Initializer::XavierLocal,
         linear_initializer: Initializer::XavierLocal,
         bias_initializer: Initializer::Constant { value: 0.0 },
         initial_draws: InitialDraws::ByName,
         initial_weights: None,
-        pooling: PoolingSize::Floor,
+        pooling: Some(PoolingSize::Floor),
         dropout_scaling: DropoutScaling::Training,
     }
 }
@@ -27,6 +37,7 @@ fn listed(layers: Vec<(&str, LayerKind)>) -> Model {
         .into_iter()
         .map(|(name, kind)| NamedLayer {
             name: name.into(),
+            from: None,
             kind,
         })
         .collect();
@@ -38,7 +49,7 @@ fn listed(layers: Vec<(&str, LayerKind)>) -> Model {
 
 #[test]
 fn vgg16_on_224_pixels_has_the_papers_138_million_parameters() -> Result<()> {
-    let spec = NetworkSpec::resolve(&vgg(&[64, 128, 256, 512, 512]), [3, 224, 224], 1000)?;
+    let spec = resolve(&vgg(&[64, 128, 256, 512, 512]), [3, 224, 224], 1000)?;
     assert_eq!(spec.parameter_count(), 138_357_544);
     let fc6 = spec.layers.iter().find(|layer| layer.name == "fc6");
     assert_eq!(
@@ -50,7 +61,7 @@ fn vgg16_on_224_pixels_has_the_papers_138_million_parameters() -> Result<()> {
 
 #[test]
 fn an_image_too_small_for_five_poolings_is_refused_by_layer() {
-    let error = NetworkSpec::resolve(&vgg(&[4, 4, 4, 4, 4]), [3, 16, 16], 2);
+    let error = resolve(&vgg(&[4, 4, 4, 4, 4]), [3, 16, 16], 2);
     let message = error.err().map(|e| e.to_string()).unwrap_or_default();
     assert!(
         message.contains("`pool5`: a window of 2 does not fit on height 1"),
@@ -85,10 +96,11 @@ fn pooling_of_an_odd_image_is_the_models_choice_and_convolutions_floor() -> Resu
         padding: 0,
     };
     let convolution = LayerKind::Convolution {
-        channels: 4,
+        channels: Some(4),
         kernel: 3,
         stride: 2,
-        padding: 0,
+        padding: PaddingSize::Pixels(0),
+        groups: 1,
         initializer: None,
     };
     let fc = LayerKind::Linear {
@@ -102,11 +114,11 @@ fn pooling_of_an_odd_image_is_the_models_choice_and_convolutions_floor() -> Resu
         ("s", LayerKind::Softmax),
     ]);
     let outputs = |model: &Model| -> Result<Vec<Vec<usize>>> {
-        let spec = NetworkSpec::resolve(model, [3, 8, 8], 2)?;
+        let spec = resolve(model, [3, 8, 8], 2)?;
         Ok(spec.layers.into_iter().map(|layer| layer.output).collect())
     };
     assert_eq!(outputs(&model)?[..2], [vec![4, 3, 3], vec![4, 1, 1]]);
-    model.pooling = PoolingSize::Ceil;
+    model.pooling = Some(PoolingSize::Ceil);
     assert_eq!(outputs(&model)?[..2], [vec![4, 3, 3], vec![4, 2, 2]]);
     Ok(())
 }
@@ -114,10 +126,11 @@ fn pooling_of_an_odd_image_is_the_models_choice_and_convolutions_floor() -> Resu
 #[test]
 fn a_convolution_behind_a_linear_layer_is_refused() {
     let convolution = LayerKind::Convolution {
-        channels: 4,
+        channels: Some(4),
         kernel: 3,
         stride: 1,
-        padding: 1,
+        padding: PaddingSize::Pixels(1),
+        groups: 1,
         initializer: None,
     };
     let fc = LayerKind::Linear {
@@ -129,7 +142,7 @@ fn a_convolution_behind_a_linear_layer_is_refused() {
         ("late", convolution),
         ("s", LayerKind::Softmax),
     ]);
-    let error = NetworkSpec::resolve(&model, [3, 8, 8], 2).err();
+    let error = resolve(&model, [3, 8, 8], 2).err();
     let message = error.map(|e| e.to_string()).unwrap_or_default();
     assert!(message.contains("layer `late`: needs images"), "{message}");
 }
@@ -140,9 +153,9 @@ fn a_network_must_end_with_a_softmax_over_its_classes() {
         features,
         initializer: None,
     };
-    let without = NetworkSpec::resolve(&listed(vec![("fc", fc(None))]), [1, 2, 2], 2);
+    let without = resolve(&listed(vec![("fc", fc(None))]), [1, 2, 2], 2);
     assert!(without.is_err_and(|e| e.to_string().contains("not a softmax")));
     let layers = vec![("fc", fc(Some(3))), ("s", LayerKind::Softmax)];
-    let wrong = NetworkSpec::resolve(&listed(layers), [1, 2, 2], 2);
+    let wrong = resolve(&listed(layers), [1, 2, 2], 2);
     assert!(wrong.is_err_and(|e| e.to_string().contains("softmax over (3)")));
 }

@@ -37,6 +37,7 @@ fn weight(shape: &[usize], initializer: Initializer) -> ParameterSpec {
         role: Role::Weight,
         shape: shape.to_vec(),
         initializer,
+        groups: 1,
     }
 }
 

@@ -10,6 +10,7 @@ fn layer(name: &str, operation: Operation, parameters: &[(Role, &[usize])]) -> L
         role,
         shape: shape.to_vec(),
         initializer: Initializer::Constant { value: 0.0 },
+        groups: 1,
     };
     LayerSpec {
         name: name.into(),
@@ -18,6 +19,7 @@ fn layer(name: &str, operation: Operation, parameters: &[(Role, &[usize])]) -> L
         parameters: parameters.iter().map(parameter).collect(),
         inputs: Vec::new(),
         names: Vec::new(),
+        renamed: false,
     }
 }
 
@@ -71,6 +73,7 @@ fn source(layers: &[Layer]) -> SourceModel {
         sha256: "ff".into(),
         layers: layers.collect(),
         metadata: Default::default(),
+        origin: None,
     }
 }
 

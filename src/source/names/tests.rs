@@ -18,6 +18,7 @@ fn source(names: &[&str]) -> SourceModel {
         sha256: String::new(),
         layers: names.iter().map(layer).collect(),
         metadata: BTreeMap::new(),
+        origin: None,
     }
 }
 
@@ -31,12 +32,14 @@ fn target(layers: &[(&str, &str)]) -> NetworkSpec {
             role: Role::Weight,
             shape: vec![1, 1],
             initializer: Initializer::XavierLocal,
+            groups: 1,
         }],
         inputs: Vec::new(),
         names: vec![ForeignName {
             convention: Convention::Torchvision,
             name: foreign.into(),
         }],
+        renamed: false,
     };
     NetworkSpec {
         input: [1, 1, 1],

@@ -126,6 +126,13 @@ fn layer(
     names: &mut Names,
     has: &impl Fn(&str) -> bool,
 ) -> Result<Value> {
+    if !spec.inputs.is_empty() {
+        let problem = "neon's models are chains of layers, and this one works on others than the \
+                       layer before it";
+        return Err(Error::new(format!("{problem}: {}", spec.inputs.join(", ")))
+            .at(format!("layer `{}`", spec.name))
+            .help("keep this model as .safetensors"));
+    }
     match spec.operation {
         Operation::Linear => names.affine = Some(spec.name.clone()),
         Operation::Bias | Operation::BatchNorm { .. } => {}

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
 use super::*;
-use crate::config::experiment::Multipliers;
+use crate::config::experiment::{Convention, Multipliers};
 use crate::config::{Environment, Overrides, load_with};
 use crate::model::network::Weights;
 use crate::numbers::Dtype;
@@ -208,7 +208,14 @@ impl Bench {
         let problem = reference().problem;
         let dtype = experiment.dtype;
         let device = Device::flex();
-        let spec = NetworkSpec::resolve(&experiment.model, [2, 1, 1], 3).unwrap();
+        let spec = NetworkSpec::resolve(
+            &experiment.model,
+            [2, 1, 1],
+            3,
+            Convention::Torchvision,
+            &experiment.batch_norm,
+        )
+        .unwrap();
         let start = |(layer, role): (&str, Role)| {
             let values = problem["W0"][layer].iter().copied();
             ((layer.to_owned(), role), Numbers::new(dtype, values))

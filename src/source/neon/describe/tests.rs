@@ -28,6 +28,7 @@ fn odd(ceil: bool, scaling: DropoutScaling) -> NetworkSpec {
         parameters: vec![],
         inputs: Vec::new(),
         names: Vec::new(),
+        renamed: false,
     };
     let size = if ceil { 3 } else { 2 };
     let pooling = Operation::AveragePooling {
@@ -104,6 +105,7 @@ fn a_model_with_batch_norm_has_a_place_for_its_states() -> Result<()> {
         role,
         shape: vec![4],
         initializer: crate::config::experiment::Initializer::Constant { value: 0.0 },
+        groups: 1,
     };
     let roles = [Role::Scale, Role::Shift, Role::Mean, Role::Variance];
     let norm = LayerSpec {
@@ -116,6 +118,7 @@ fn a_model_with_batch_norm_has_a_place_for_its_states() -> Result<()> {
         parameters: roles.map(parameter).into(),
         inputs: Vec::new(),
         names: Vec::new(),
+        renamed: false,
     };
     let states = |has: fn(&str) -> bool| states(&norm, &has);
     let empty = || Value::List(vec![]);
@@ -221,6 +224,7 @@ fn activations_are_neons_transforms_without_their_defaults() -> Result<()> {
         parameters: vec![],
         inputs: Vec::new(),
         names: Vec::new(),
+        renamed: false,
     };
     let network = NetworkSpec {
         layers: vec![
