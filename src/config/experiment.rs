@@ -277,6 +277,10 @@ pub enum Statistics {
     Keep,
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 fn says_nothing(preprocessing: &Preprocessing) -> bool {
     *preprocessing == Preprocessing::default()
 }
@@ -340,6 +344,7 @@ pub struct Source {
     /// Patterns of target layer names that must all be imported.
     pub require: Vec<String>,
     /// Share of the target's parameters that must be imported, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub coverage: f64,
     /// Patterns of the source's layer names, and the names that the target has for them: each `*`
     /// stands for what that of the pattern did.
