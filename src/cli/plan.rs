@@ -160,11 +160,12 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
             model.display()
         );
     }
-    let _ = writeln!(text, "   {}", outline.pixels.summary());
-    for note in &outline.notes {
+    let preprocessing = &outline.preprocessing;
+    let _ = writeln!(text, "   {}", preprocessing.pixels.summary());
+    if let Some(note) = &preprocessing.note {
         let _ = writeln!(text, "   {note}");
     }
-    for warning in &outline.warnings {
+    if let Some(warning) = &preprocessing.warning {
         let _ = writeln!(text, "   warning: {warning}");
     }
     if let Some(file) = &outline.initial {

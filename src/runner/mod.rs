@@ -138,9 +138,13 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
-    watch.note(&outline.pixels.summary());
-    outline.notes.iter().for_each(|note| watch.note(note));
-    outline.warnings.iter().for_each(|text| watch.warn(text));
+    let preprocessing = &outline.preprocessing;
+    watch.note(&preprocessing.pixels.summary());
+    preprocessing.note.iter().for_each(|text| watch.note(text));
+    preprocessing
+        .warning
+        .iter()
+        .for_each(|text| watch.warn(text));
     if let Some(file) = &outline.initial {
         watch.note(&initial::summary(file));
     }
@@ -278,7 +282,7 @@ fn write_files(
         &model,
         &trainer.tensors(),
         &states,
-        (&outline.pixels, &inputs.train.transform),
+        (&outline.preprocessing.pixels, &inputs.train.transform),
         &describe::describe(&run.experiment, outline, run.seed),
     )
 }

@@ -214,7 +214,7 @@ pub fn outline_of(path: &Path, outline: &Outline, images: [usize; 3]) -> Result<
     let mut model = SourceModel::outline_of(path, &outline.spec);
     // neon's format has no place for it.
     if model.format == Format::Safetensors {
-        let pixels = &outline.pixels;
+        let pixels = &outline.preprocessing.pixels;
         let mean = (pixels.mean != Mean::None).then(|| match &pixels.mean {
             Mean::Given(mean) => mean.clone(),
             _ => Vec::new(),

@@ -9,12 +9,51 @@ use crate::config::experiment::{
 use crate::data::dataset::Dataset;
 use crate::data::transform::{Steps, Transform, reverse};
 use crate::error::{At, Error, Result};
-use crate::model::spec::{NetworkSpec, Operation};
+use crate::model::spec::{NetworkSpec, Operation, shape_text};
 use crate::numbers::Dtype;
 use crate::source::SourceModel;
 use crate::source::import;
 use crate::source::origin::Origin;
 use crate::source::receipt::Outcome;
+
+/// What happens to the pixels of a run, and what there is to say of it.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    pub pixels: Pixels,
+    /// Why images are resized, though the experiment does not say so.
+    pub note: Option<String>,
+    /// How the experiment contradicts its source model.
+    pub warning: Option<String>,
+}
+
+/// What happens to the pixels of `experiment` on samples of `shape`, (channels, height, width), with
+/// `classes` categories.
+///
+/// # Errors
+/// Lists for another number of channels; as [`settle`] and [`size_for_head`].
+pub fn fitted(
+    experiment: &Experiment,
+    source: Option<&SourceModel>,
+    shape: [usize; 3],
+    classes: usize,
+) -> Result<Fitted> {
+    let (mut pixels, warning) = settle(experiment, source)?;
+    check(&pixels, shape[0])?;
+    let fitting = automatic_size(experiment, source, shape, classes)?;
+    let note = fitting.map(|Fitting { size, layer }| {
+        pixels.size = Some(size);
+        format!(
+            "images of {} are resized to {size}x{size}, so that the source's `{layer}` fits; \
+             preprocessing.size says another size",
+            shape_text(&shape)
+        )
+    });
+    Ok(Fitted {
+        pixels,
+        note,
+        warning,
+    })
+}
 
 /// What happens to the pixels of `experiment`, at any size; besides, a warning if the experiment
 /// contradicts its source model.
@@ -46,25 +85,6 @@ fn origin_preset(source: &SourceModel) -> Option<Preset> {
         // What Keras took over from Caffe.
         (Convention::Keras, _) => Preset::Caffe,
     })
-}
-
-/// [`size_for_head`] where the experiment says no size: tries the input of the source model, and
-/// those for which the architecture was made.
-///
-/// # Errors
-/// As [`size_for_head`].
-pub fn automatic_size(
-    experiment: &Experiment,
-    source: Option<&SourceModel>,
-    shape: [usize; 3],
-    classes: usize,
-) -> Result<Option<Fitting>> {
-    let (None, Some(source)) = (experiment.preprocessing.size, source) else {
-        return Ok(None);
-    };
-    let mut candidates = Vec::from_iter(model_file::side_of(source)?);
-    candidates.extend(usual_input(&experiment.model.body));
-    size_for_head(experiment, source, shape, classes, &candidates)
 }
 
 /// A size of images that makes an imported head fit.
@@ -118,42 +138,6 @@ pub fn size_for_head(
     Ok(None)
 }
 
-/// Checks that lists in `pixels` have a value for each of the `channels`.
-///
-/// # Errors
-/// They have not.
-pub fn check(pixels: &Pixels, channels: usize) -> Result<()> {
-    let mean = match &pixels.mean {
-        Mean::Given(mean) => mean.as_slice(),
-        _ => &[],
-    };
-    let help = match pixels.preset {
-        Preset::Caffe | Preset::Torchvision => {
-            "the presets \"neon\", \"keras-tf\" and \"none\" take any number of channels"
-        }
-        _ => "give one value for each channel, or one for all",
-    };
-    for (key, list) in [("mean", mean), ("deviation", &pixels.deviation)] {
-        if ![0, 1, channels].contains(&list.len()) {
-            let problem = format!(
-                "{} values for images of {channels} channels (preset \"{}\")",
-                list.len(),
-                pixels.preset
-            );
-            let place = format!("preprocessing.{key}");
-            return Err(Error::new(problem).at(place).help(help));
-        }
-    }
-    if pixels.channel_order == ChannelOrder::Bgr && channels != 3 {
-        let problem = format!("\"bgr\" for images of {channels} channels");
-        let help = "only images of red, green and blue can be turned";
-        return Err(Error::new(problem)
-            .at("preprocessing.channel_order")
-            .help(help));
-    }
-    Ok(())
-}
-
 /// The steps for the training and for the test file.
 ///
 /// # Errors
@@ -196,6 +180,55 @@ pub fn transforms(
         Transform::new(steps).at(data.path().display())
     };
     Ok([transform(train, train_mean)?, transform(test, test_mean)?])
+}
+
+/// [`size_for_head`] where the experiment says no size: tries the input of the source model, and
+/// those for which the architecture was made.
+fn automatic_size(
+    experiment: &Experiment,
+    source: Option<&SourceModel>,
+    shape: [usize; 3],
+    classes: usize,
+) -> Result<Option<Fitting>> {
+    let (None, Some(source)) = (experiment.preprocessing.size, source) else {
+        return Ok(None);
+    };
+    let mut candidates = Vec::from_iter(model_file::side_of(source)?);
+    candidates.extend(usual_input(&experiment.model.body));
+    size_for_head(experiment, source, shape, classes, &candidates)
+}
+
+/// Checks that lists in `pixels` have a value for each of the `channels`.
+fn check(pixels: &Pixels, channels: usize) -> Result<()> {
+    let mean = match &pixels.mean {
+        Mean::Given(mean) => mean.as_slice(),
+        _ => &[],
+    };
+    let help = match pixels.preset {
+        Preset::Caffe | Preset::Torchvision => {
+            "the presets \"neon\", \"keras-tf\" and \"none\" take any number of channels"
+        }
+        _ => "give one value for each channel, or one for all",
+    };
+    for (key, list) in [("mean", mean), ("deviation", &pixels.deviation)] {
+        if ![0, 1, channels].contains(&list.len()) {
+            let problem = format!(
+                "{} values for {channels}-channel images (preset \"{}\")",
+                list.len(),
+                pixels.preset
+            );
+            let place = format!("preprocessing.{key}");
+            return Err(Error::new(problem).at(place).help(help));
+        }
+    }
+    if pixels.channel_order == ChannelOrder::Bgr && channels != 3 {
+        let problem = format!("\"bgr\" for {channels}-channel images");
+        let help = "only images of red, green and blue can be turned";
+        return Err(Error::new(problem)
+            .at("preprocessing.channel_order")
+            .help(help));
+    }
+    Ok(())
 }
 
 /// Side of the images for which an architecture was made, if it has a name.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::initial;
-use super::pixels::{self, Fitting};
+use super::pixels::{self, Fitted};
 use crate::config::experiment::{Convention, Data, DataFiles, Experiment, Model, Pixels};
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
@@ -25,11 +25,7 @@ use crate::train::groups::{self, LayerRate};
 #[derive(Debug, Clone)]
 pub struct Outline {
     pub spec: NetworkSpec,
-    pub pixels: Pixels,
-    /// Why images are resized though nobody said so.
-    pub notes: Vec<String>,
-    /// What is said about pixels and contradicts the source model.
-    pub warnings: Vec<String>,
+    pub preprocessing: Fitted,
     pub rates: Vec<LayerRate>,
     /// Absent from scratch.
     pub receipt: Option<Receipt>,
@@ -60,8 +56,9 @@ pub struct Start {
 /// Works out the outline of `experiment` on samples of `shape` with `classes` categories.
 ///
 /// # Errors
-/// The model or the preprocessing does not fit the data; nothing, or not all that is required, can be
-/// imported; the initial weights are not there or not those of the model; a multiplier names no layer.
+/// The model or the preprocessing does not fit the data; nothing, or not all that is required, can
+/// be imported; the initial weights are not there or not those of the model; a multiplier names no
+/// layer.
 pub fn outline(
     experiment: &Experiment,
     shape: [usize; 3],
@@ -69,19 +66,8 @@ pub fn outline(
     source: Option<&SourceModel>,
     initial: Option<&SourceModel>,
 ) -> Result<Outline> {
-    let (mut pixels, warning) = pixels::settle(experiment, source)?;
-    pixels::check(&pixels, shape[0])?;
-    let mut notes = Vec::new();
-    if let Some(Fitting { size, layer }) =
-        pixels::automatic_size(experiment, source, shape, classes)?
-    {
-        pixels.size = Some(size);
-        notes.push(format!(
-            "images of {} are resized to {size}x{size}, so that the source's `{layer}` fits; \
-             preprocessing.size says another size",
-            shape_text(&shape)
-        ));
-    }
+    let preprocessing = pixels::fitted(experiment, source, shape, classes)?;
+    let pixels = &preprocessing.pixels;
     let spec = spec(experiment, pixels.input(shape), classes, source)?;
     let contract = &experiment.source;
     let receipt = source.map(|source| import::matches(source, &spec, &contract.rename));
@@ -95,10 +81,8 @@ pub fn outline(
     Ok(Outline {
         spec,
         rates,
-        receipt: receipt.map(|receipt| receipt.after(&pixels)),
-        pixels,
-        notes,
-        warnings: Vec::from_iter(warning),
+        receipt: receipt.map(|receipt| receipt.after(pixels)),
+        preprocessing,
         initial,
     })
 }
@@ -138,9 +122,9 @@ pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>
             weights.insert((tensor.layer, tensor.role), tensor.values);
         }
         // The same, with the checksums of the values.
-        outline.receipt = Some(receipt.after(&outline.pixels));
+        outline.receipt = Some(receipt.after(&outline.preprocessing.pixels));
     }
-    let inputs = inputs(files, &outline.pixels, experiment.dtype)?;
+    let inputs = inputs(files, &outline.preprocessing.pixels, experiment.dtype)?;
     Ok(Start {
         outline,
         weights,

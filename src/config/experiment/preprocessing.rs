@@ -113,53 +113,51 @@ impl Preprocessing {
         (pixels, warning)
     }
 
-    /// In which parts `pixels`, which follow from this, are not those of `origin`.
+    /// In what `pixels`, which follow from this, are not those of `origin`.
     fn contradiction(&self, pixels: &Pixels, origin: &Pixels) -> Option<String> {
-        let mut differences = Vec::new();
-        let mut keys = Vec::new();
-        let mut differs = |key, said: bool, ours: String, theirs: String| {
-            differences.push(format!("{key} {ours}, not {theirs}"));
-            keys.push(if said { key } else { "preset" });
-        };
-        if !pixels.mean.is_like(&origin.mean) {
-            let (ours, theirs) = (pixels.mean.to_string(), origin.mean.to_string());
-            differs("mean", self.mean.is_some(), ours, theirs);
+        let differing = pixels.differing(origin);
+        if differing.is_empty() {
+            return None;
         }
-        let factors_differ = !close(&pixels.factors(), &origin.factors());
-        if factors_differ && pixels.scale != origin.scale {
-            let (ours, theirs) = (pixels.scale.to_string(), origin.scale.to_string());
-            differs("scale", self.scale.is_some(), ours, theirs);
-        }
-        if factors_differ && pixels.deviation != origin.deviation {
-            let [ours, theirs] = [pixels, origin].map(|pixels| match &pixels.deviation[..] {
-                [] => "none".to_owned(),
-                deviation => format!("{deviation:?}"),
-            });
-            differs("deviation", self.deviation.is_some(), ours, theirs);
-        }
-        if pixels.channel_order != origin.channel_order {
-            let [ours, theirs] = [pixels, origin].map(|pixels| pixels.channel_order.to_string());
-            differs("channel_order", self.channel_order.is_some(), ours, theirs);
-        }
-        let mut seen = Vec::new();
-        keys.retain(|key| {
-            !seen.contains(key) && {
-                seen.push(*key);
-                true
-            }
-        });
+        let part = |key: &Key| format!("{key} {}, not {}", pixels.text(*key), origin.text(*key));
+        let parts: Vec<String> = differing.iter().map(part).collect();
+        let mut causes: Vec<String> = differing
+            .iter()
+            .map(|key| match self.says(*key) {
+                true => format!("{key}"),
+                false => "preset".to_owned(),
+            })
+            .collect();
+        causes.sort_unstable();
+        causes.dedup();
         let ours = self.preset.map(|preset| format!(" (preset \"{preset}\")"));
-        (!differences.is_empty()).then(|| {
-            format!(
-                "[preprocessing]{} contradicts the source model (preset \"{}\"): {}; remove {} from it \
-                 to prepare images as for the source model",
-                ours.unwrap_or_default(),
-                origin.preset,
-                differences.join("; "),
-                keys.join(", ")
-            )
-        })
+        Some(format!(
+            "[preprocessing]{} contradicts the source model (preset \"{}\"): {}; remove {} from it \
+             to prepare images as for the source model",
+            ours.unwrap_or_default(),
+            origin.preset,
+            parts.join("; "),
+            causes.join(", ")
+        ))
     }
+
+    fn says(&self, key: Key) -> bool {
+        match key {
+            Key::Mean => self.mean.is_some(),
+            Key::Scale => self.scale.is_some(),
+            Key::Deviation => self.deviation.is_some(),
+            Key::ChannelOrder => self.channel_order.is_some(),
+        }
+    }
+}
+
+/// A key beside a preset that says a part of it.
+#[derive(Clone, Copy)]
+enum Key {
+    Mean,
+    Scale,
+    Deviation,
+    ChannelOrder,
 }
 
 impl Preset {
@@ -245,6 +243,30 @@ impl Pixels {
         )
     }
 
+    /// The keys in which these do something else to a pixel than `other`.
+    fn differing(&self, other: &Pixels) -> Vec<Key> {
+        let factors = !close(&self.factors(), &other.factors());
+        let all = [
+            (Key::Mean, !self.mean.is_like(&other.mean)),
+            (Key::Scale, factors && self.scale != other.scale),
+            (Key::Deviation, factors && self.deviation != other.deviation),
+            (Key::ChannelOrder, self.channel_order != other.channel_order),
+        ];
+        let differing = all.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(key, _)| key).collect()
+    }
+
+    /// The value of a key as in TOML.
+    fn text(&self, key: Key) -> String {
+        match key {
+            Key::Mean => self.mean.to_string(),
+            Key::Scale => self.scale.to_string(),
+            Key::Deviation if self.deviation.is_empty() => "none".to_owned(),
+            Key::Deviation => format!("{:?}", self.deviation),
+            Key::ChannelOrder => self.channel_order.to_string(),
+        }
+    }
+
     /// What centred values are multiplied with, one a channel or one for all.
     fn factors(&self) -> Vec<f64> {
         match &self.deviation[..] {
@@ -273,6 +295,17 @@ fn close(ours: &[f64], theirs: &[f64]) -> bool {
     let pairs = all(ours).into_iter().zip(all(theirs));
     let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
     fits(ours) && fits(theirs) && pairs.map(near).all(|near| near)
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Key::Mean => "mean",
+            Key::Scale => "scale",
+            Key::Deviation => "deviation",
+            Key::ChannelOrder => "channel_order",
+        })
+    }
 }
 
 impl fmt::Display for Preset {

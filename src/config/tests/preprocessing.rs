@@ -94,7 +94,7 @@ fn a_preset_that_there_is_not() {
     |
   3 | preprocessing.preset = "keras"
     |                        ^^^^^^^
-  help: for example `preset = "torchvision"`"#
+  help: did you mean "keras-tf"?"#
     );
 }
 
@@ -130,13 +130,13 @@ fn a_mean_that_is_neither_word_nor_list() {
 fn lists_of_numbers_that_are_none() {
     assert_eq!(
         beside_least("preprocessing.mean = [1, nan, 3]\npreprocessing.deviation = [1, 0, 1]\n"),
-        r#"a.toml:3:26: an entry of `preprocessing.mean` must be finite, not NaN
+        r#"a.toml:3:26: `preprocessing.mean` must be finite, not NaN
     |
   3 | preprocessing.mean = [1, nan, 3]
     |                          ^^^
   help: for example `mean = "train"`
 
-a.toml:4:31: an entry of `preprocessing.deviation` must be finite and greater than 0, not 0
+a.toml:4:31: `preprocessing.deviation` must be finite and greater than 0, not 0
     |
   4 | preprocessing.deviation = [1, 0, 1]
     |                               ^
@@ -180,6 +180,6 @@ fn an_order_of_channels_that_there_is_not() {
     |
   3 | preprocessing.channel_order = "BGR"
     |                               ^^^^^
-  help: did you mean "bgr"?"#
+  help: for example `channel_order = "bgr"`"#
     );
 }

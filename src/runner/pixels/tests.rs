@@ -72,19 +72,22 @@ fn images_are_resized_to_the_input_of_the_source_unless_a_size_is_said() -> Resu
     let source = model("", [3, 64, 64]);
     let found = outlined("", [3, 32, 32], Some(&source))?;
     assert_eq!(found.spec.input, [3, 64, 64]);
-    assert_eq!(found.pixels.size, Some(64));
+    assert_eq!(found.preprocessing.pixels.size, Some(64));
     assert_eq!(
-        found.notes,
-        [
+        found.preprocessing.note.as_deref(),
+        Some(
             "images of (3, 32, 32) are resized to 64x64, so that the source's `fc6` fits; \
-          preprocessing.size says another size"
-        ]
+             preprocessing.size says another size"
+        )
     );
     let imported = |found: &Outline| found.receipt.as_ref().map(|r| r.is_imported("fc6"));
     assert_eq!(imported(&found), Some(true));
 
     let said = outlined("preprocessing.size = 32", [3, 32, 32], Some(&source))?;
-    assert_eq!((said.spec.input, said.notes.len()), ([3, 32, 32], 0));
+    assert_eq!(
+        (said.spec.input, said.preprocessing.note.as_deref()),
+        ([3, 32, 32], None)
+    );
     assert_eq!(imported(&said), Some(false));
     Ok(())
 }
@@ -93,7 +96,7 @@ fn images_are_resized_to_the_input_of_the_source_unless_a_size_is_said() -> Resu
 fn the_size_of_an_architecture_is_tried_where_the_source_does_not_tell_its_own() -> Result<()> {
     let mut source = model("", [3, 224, 224]);
     source.metadata.clear();
-    let found = outlined("", [3, 40, 30], Some(&source))?;
+    let found = outlined("", [3, 40, 48], Some(&source))?;
     assert_eq!(found.spec.input, [3, 224, 224]);
     Ok(())
 }
@@ -211,7 +214,7 @@ fn lists_need_a_value_for_each_channel() -> Result<()> {
         assert_eq!(
             message(&format!("preprocessing.preset = \"{preset}\"")),
             Err(format!(
-                "preprocessing.mean: 3 values for images of 1 channels (preset \"{preset}\")\n  \
+                "preprocessing.mean: 3 values for 1-channel images (preset \"{preset}\")\n  \
                  help: the presets \"neon\", \"keras-tf\" and \"none\" take any number of channels"
             ))
         );
@@ -219,7 +222,7 @@ fn lists_need_a_value_for_each_channel() -> Result<()> {
     assert_eq!(
         message("preprocessing.deviation = [1, 2]"),
         Err(
-            "preprocessing.deviation: 2 values for images of 1 channels (preset \"neon\")\n  \
+            "preprocessing.deviation: 2 values for 1-channel images (preset \"neon\")\n  \
              help: give one value for each channel, or one for all"
                 .into()
         )
@@ -227,7 +230,7 @@ fn lists_need_a_value_for_each_channel() -> Result<()> {
     assert_eq!(
         message("preprocessing.channel_order = \"bgr\""),
         Err(
-            "preprocessing.channel_order: \"bgr\" for images of 1 channels\n  \
+            "preprocessing.channel_order: \"bgr\" for 1-channel images\n  \
              help: only images of red, green and blue can be turned"
                 .into()
         )
