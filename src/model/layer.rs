@@ -297,4 +297,4 @@ pub fn burn_dtype(dtype: Dtype) -> DType {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

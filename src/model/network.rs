@@ -242,3 +242,6 @@ pub fn images(pixels: Numbers, shape: [usize; 3], device: &Device) -> Values {
     let shape = [batch, channels, height, width];
     Values::Maps(layer::tensor(&shape, pixels, device))
 }
+
+#[cfg(test)]
+mod tests;

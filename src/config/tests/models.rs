@@ -72,7 +72,7 @@ fn a_key_that_the_type_of_a_layer_does_not_take() {
     |
   5 | kernel = 3
     |          ^
-  help: relu takes slope"
+  help: relu takes slope, limit"
     );
 }
 

@@ -112,7 +112,7 @@ fn a_variable_that_is_no_key() {
   help: did you mean `GRAFT_EPOCHS`?
 
 environment variable GRAFT_MOMENTUM: unknown key `momentum`
-  help: did you mean `GRAFT_MODEL__LAYERS` or `GRAFT_OPTIMIZER__MOMENTUM`?"
+  help: did you mean `GRAFT_MODEL__LAYERS`, `GRAFT_BATCH_NORM__MOMENTUM` or `GRAFT_OPTIMIZER__MOMENTUM`?"
     );
 }
 

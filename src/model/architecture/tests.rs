@@ -82,3 +82,20 @@ fn every_layer_with_parameters_has_a_name_of_its_own_in_torchvision() {
         assert_eq!(unique.len(), names.len(), "{architecture:?}");
     }
 }
+
+#[test]
+#[ignore]
+fn dump() {
+    let mut all = std::collections::BTreeMap::new();
+    for architecture in Architecture::ALL {
+        for convention in [Convention::Torchvision, Convention::Keras] {
+            for width in [1.0, 0.25, 0.5, 1.4] {
+                if let Ok(spec) = standard(architecture, convention, width) {
+                    let key = format!("{} {convention:?} {width}", architecture.name());
+                    all.insert(key, spec);
+                }
+            }
+        }
+    }
+    std::fs::write("/tmp/arch_specs.json", serde_json::to_string(&all).unwrap()).unwrap();
+}

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::experiment::Initializer;
 use crate::model::spec::{Padding, ParameterSpec};
 
+mod bench;
 mod operations;
 mod vgg;
 
@@ -67,13 +68,32 @@ fn pass(layer: &Layer, input: Values, error: Numbers) -> Passed {
     }
 }
 
-fn gradient(layer: &Layer, gradients: &Gradients) -> Option<Vec<f64>> {
-    match layer {
-        Layer::Convolution(layer) => layer.weight.val().grad(gradients).map(host),
-        Layer::Linear(layer) => layer.weight.val().grad(gradients).map(host),
-        Layer::Bias(layer) => layer.bias.val().grad(gradients).map(host),
-        _ => None,
+fn gradient(layer: &Layer, all: &Gradients) -> Option<Vec<f64>> {
+    gradients(layer, all)
+        .into_iter()
+        .next()
+        .map(|(_, values)| values)
+}
+
+/// The gradient of each trained tensor, in the order of the layer's tensors.
+pub fn gradients(layer: &Layer, all: &Gradients) -> Vec<(Role, Vec<f64>)> {
+    fn of<const D: usize>(tensor: &Param<Tensor<D>>, all: &Gradients) -> Option<Vec<f64>> {
+        tensor.val().grad(all).map(host)
     }
+    let found = match layer {
+        Layer::Convolution(layer) => vec![(Role::Weight, of(&layer.weight, all))],
+        Layer::Linear(layer) => vec![(Role::Weight, of(&layer.weight, all))],
+        Layer::Bias(layer) => vec![(Role::Bias, of(&layer.bias, all))],
+        Layer::BatchNorm(Norm { norm, .. }) => vec![
+            (Role::Scale, of(&norm.gamma, all)),
+            (Role::Shift, of(&norm.beta, all)),
+        ],
+        Layer::Dropout(_) | Layer::Fixed(_) => Vec::new(),
+    };
+    let found = found.into_iter();
+    found
+        .filter_map(|(role, values)| Some((role, values?)))
+        .collect()
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
