@@ -23,13 +23,25 @@ const KEY: &str = "graft.input";
 
 /// What a sample must be before it meets the first layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Input {
+pub struct Input {
     /// (channels, height, width)
-    shape: [usize; 3],
+    pub shape: [usize; 3],
     /// Subtracted: a value a channel, or a value a pixel; absent: nothing.
-    mean: Option<Vec<f64>>,
+    pub mean: Option<Vec<f64>>,
     /// Multiplied with what is left.
-    scale: f64,
+    pub scale: f64,
+}
+
+impl Input {
+    /// As the metadata of a model file say; `None` if they do not.
+    ///
+    /// # Errors
+    /// What they say is damaged.
+    pub fn of(metadata: &BTreeMap<String, String>) -> Result<Option<Self>> {
+        let text = metadata.get(KEY);
+        let input = text.map(|text| serde_json::from_str(text)).transpose();
+        input.map_err(|error| Error::new(format!("its {KEY} is damaged: {error}")))
+    }
 }
 
 /// Writes `tensors` to `path`, for samples that `transform` prepared, with the description of the
@@ -130,10 +142,7 @@ pub fn copy(model: &Path, path: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// The model is not one that graft wrote.
 pub fn input_of(model: &SourceModel, dtype: Dtype) -> Result<([usize; 3], Transform)> {
-    let input = model
-        .metadata
-        .get(KEY)
-        .and_then(|text| serde_json::from_str(text).ok());
+    let input = Input::of(&model.metadata).at(model.path.display())?;
     let Input { shape, mean, scale } = input.ok_or_else(|| {
         Error::new("does not say what its input is")
             .at(model.path.display())

@@ -12,7 +12,7 @@ pub mod import;
 mod matching;
 pub mod neon;
 mod numpy;
-mod pickle;
+pub(crate) mod pickle;
 pub mod receipt;
 pub mod safetensors;
 
