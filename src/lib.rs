@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli → gather, plan → runner → train → model, source, data
-//!                    ↘ results ← report
+//!     → export       ↘ results ← report
 //! ```
 //! - [`cli`]: one file a verb; arguments in, text out.
 //! - [`config`]: TOML as written → [`config::experiment::Experiment`], every default filled in.
@@ -13,6 +13,7 @@
 //! - [`source`]: foreign weights, their import by layer name, the receipt.
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
+//! - [`export`]: a record's model in formats that other tools open.
 //!
 //! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
 //! [`numbers`], [`pattern`] and [`random`] belong to no floor.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod gather;
 pub mod model;

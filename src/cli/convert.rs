@@ -86,7 +86,8 @@ fn receipt(arguments: &Arguments, converted: &Converted) -> Table {
     table
 }
 
-fn dtype(word: &str) -> Result<Dtype> {
+/// The precision of this name.
+pub(super) fn dtype(word: &str) -> Result<Dtype> {
     match word {
         "f32" => Ok(Dtype::F32),
         "f64" => Ok(Dtype::F64),

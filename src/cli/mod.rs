@@ -3,6 +3,7 @@
 
 mod compare;
 mod convert;
+mod export;
 mod import_command;
 mod inspect;
 mod neon;
@@ -42,6 +43,7 @@ enum Verb {
     Compare(compare::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
+    Export(export::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
     ImportCommand(import_command::Arguments),
@@ -65,6 +67,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Compare(arguments) => compare::run(arguments),
         Verb::Inspect(arguments) => inspect::run(arguments),
         Verb::Convert(arguments) => convert::run(arguments),
+        Verb::Export(arguments) => export::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),

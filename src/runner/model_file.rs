@@ -25,33 +25,45 @@ const KEY: &str = "graft.input";
 
 /// What a sample must be before it meets the first layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Input {
+pub struct Input {
     /// (channels, height, width)
-    shape: [usize; 3],
+    pub shape: [usize; 3],
     /// Shape of the images that are resized to `shape`; absent: they are of that shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    images: Option<[usize; 3]>,
+    pub images: Option<[usize; 3]>,
     /// Subtracted: one for all, a value a channel, or a value for each of the images; absent:
     /// nothing. Empty where the model, and so the mean of its data, is yet to be made.
-    mean: Option<Vec<f64>>,
+    pub mean: Option<Vec<f64>>,
     /// Multiplied with what is left.
-    scale: f64,
+    pub scale: f64,
     /// Divided by, at last: one for all, or a value a channel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    deviation: Vec<f64>,
+    pub deviation: Vec<f64>,
     /// Of the network, and of `mean` and `deviation`; images are RGB.
     #[serde(default, skip_serializing_if = "is_default")]
-    channel_order: ChannelOrder,
+    pub channel_order: ChannelOrder,
     /// Whose preprocessing this is.
     #[serde(default, skip_serializing_if = "is_default")]
-    preset: Preset,
+    pub preset: Preset,
     /// Whether the mean was given, and is not that of the data.
     #[serde(default, skip_serializing_if = "is_default")]
-    given_mean: bool,
+    pub given_mean: bool,
 }
 
-/// Writes `tensors` to `path`, for samples that `transform` prepared as `pixels` say, with the description of the
-/// model and what its optimizer remembers.
+impl Input {
+    /// As the metadata of a model file say; `None` if they do not.
+    ///
+    /// # Errors
+    /// What they say is damaged.
+    pub fn of(metadata: &BTreeMap<String, String>) -> Result<Option<Self>> {
+        let text = metadata.get(KEY);
+        let input = text.map(|text| serde_json::from_str(text)).transpose();
+        input.map_err(|error| Error::new(format!("its {KEY} is damaged: {error}")))
+    }
+}
+
+/// Writes `tensors` to `path`, for samples that `transform` prepared as `pixels` say, with the
+/// description of the model and what its optimizer remembers.
 ///
 /// # Errors
 /// Whatever the file system refuses.
@@ -154,11 +166,13 @@ pub fn copy(model: &Path, path: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// The model is not one that graft wrote.
 pub fn transform_of(model: &SourceModel, dtype: Dtype) -> Result<Transform> {
-    let input = Input::of(model)?.ok_or_else(|| {
-        Error::new("does not say what its input is")
-            .at(model.path.display())
-            .help("predictions need a model that `graft run` left")
-    })?;
+    let input = Input::of(&model.metadata)
+        .at(model.path.display())?
+        .ok_or_else(|| {
+            Error::new("does not say what its input is")
+                .at(model.path.display())
+                .help("predictions need a model that `graft run` left")
+        })?;
     let [_, height, width] = input.shape;
     let steps = Steps {
         from: input.images.unwrap_or(input.shape),
@@ -181,19 +195,21 @@ pub fn transform_of(model: &SourceModel, dtype: Dtype) -> Result<Transform> {
 /// # Errors
 /// What graft wrote of it is damaged.
 pub fn pixels_of(model: &SourceModel) -> Result<Option<Pixels>> {
-    Ok(Input::of(model)?.map(|input| Pixels {
-        preset: input.preset,
-        automatic: false,
-        mean: match input.mean {
-            None => Mean::None,
-            Some(mean) if input.given_mean => Mean::Given(mean),
-            Some(_) => Mean::Train,
-        },
-        scale: input.scale,
-        deviation: input.deviation,
-        channel_order: input.channel_order,
-        size: None,
-    }))
+    Ok(Input::of(&model.metadata)
+        .at(model.path.display())?
+        .map(|input| Pixels {
+            preset: input.preset,
+            automatic: false,
+            mean: match input.mean {
+                None => Mean::None,
+                Some(mean) if input.given_mean => Mean::Given(mean),
+                Some(_) => Mean::Train,
+            },
+            scale: input.scale,
+            deviation: input.deviation,
+            channel_order: input.channel_order,
+            size: None,
+        }))
 }
 
 /// Side of the square images that `model` takes, if graft wrote it and they are square.
@@ -201,7 +217,9 @@ pub fn pixels_of(model: &SourceModel) -> Result<Option<Pixels>> {
 /// # Errors
 /// What graft wrote of it is damaged.
 pub fn side_of(model: &SourceModel) -> Result<Option<usize>> {
-    let shape = Input::of(model)?.map(|input| input.shape);
+    let shape = Input::of(&model.metadata)
+        .at(model.path.display())?
+        .map(|input| input.shape);
     Ok(shape.and_then(|[_, height, width]| (height == width).then_some(height)))
 }
 
@@ -238,14 +256,6 @@ impl Input {
             preset: pixels.preset,
             given_mean: matches!(pixels.mean, Mean::Given(_)),
         }
-    }
-
-    fn of(model: &SourceModel) -> Result<Option<Self>> {
-        let text = model.metadata.get(KEY);
-        let input = text.map(|text| serde_json::from_str(text)).transpose();
-        input.map_err(|error| {
-            Error::new(format!("its {KEY} is damaged: {error}")).at(model.path.display())
-        })
     }
 
     fn to_json(&self) -> Result<String> {

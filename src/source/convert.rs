@@ -136,8 +136,11 @@ pub fn convert(input: &Path, output: &Path, options: &Options) -> Result<Convert
     })
 }
 
-/// Rounds the values to `dtype`, which must not make an infinity of a finite one.
-fn round(tensor: &mut Tensor, dtype: Dtype) -> Result<()> {
+/// Rounds the values to `dtype`.
+///
+/// # Errors
+/// It would make an infinity of a finite value.
+pub fn round(tensor: &mut Tensor, dtype: Dtype) -> Result<()> {
     if tensor.values.dtype() == dtype {
         return Ok(());
     }

@@ -16,7 +16,7 @@ pub mod names;
 pub mod neon;
 mod numpy;
 pub mod origin;
-mod pickle;
+pub(crate) mod pickle;
 pub mod receipt;
 pub mod safetensors;
 

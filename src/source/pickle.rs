@@ -13,6 +13,7 @@ pub mod emit;
 mod input;
 mod machine;
 mod opcode;
+pub mod state_dict;
 pub mod value;
 
 use std::borrow::Cow;

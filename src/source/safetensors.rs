@@ -33,6 +33,8 @@ pub struct Entry<'a> {
 pub enum EntryData<'a> {
     Numbers(&'a Numbers),
     Bytes(&'a [u8]),
+    /// As tensors of i64.
+    Integers(&'a [i64]),
 }
 
 impl EntryData<'_> {
@@ -41,6 +43,7 @@ impl EntryData<'_> {
         match self {
             EntryData::Numbers(numbers) => numbers.dtype().size(),
             EntryData::Bytes(_) => 1,
+            EntryData::Integers(_) => size_of::<i64>(),
         }
     }
 }
@@ -216,6 +219,7 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
                 (dtype_name(numbers.dtype()), numbers.len(), size)
             }
             EntryData::Bytes(bytes) => ("U8", bytes.len(), bytes.len()),
+            EntryData::Integers(integers) => ("I64", integers.len(), size_of_val(integers)),
         };
         if entry.shape.iter().product::<usize>() != count {
             let problem = format!("{count} values do not have the shape {:?}", entry.shape);
@@ -236,6 +240,9 @@ fn header(entries: &[Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<
 fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
     match data {
         EntryData::Bytes(bytes) => file.write_all(bytes),
+        EntryData::Integers(integers) => integers
+            .iter()
+            .try_for_each(|integer| file.write_all(&integer.to_le_bytes())),
         EntryData::Numbers(numbers) => numbers
             .le_bytes()
             .try_for_each(|bytes| file.write_all(&bytes)),

@@ -1,0 +1,76 @@
+//! How the layers of a network hang together: who works on whose output, and which biases are part
+//! of the layer before them, as other tools have it.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::model::spec::{LayerSpec, NetworkSpec, Operation};
+
+/// What a layer works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// The prepared sample.
+    Sample,
+    /// The output of the layer of this index.
+    Layer(usize),
+}
+
+/// The layers of a network and their inputs.
+#[derive(Debug, Clone)]
+pub struct Graph<'a> {
+    layers: &'a [LayerSpec],
+    /// By layer.
+    inputs: Vec<Vec<Input>>,
+}
+
+impl<'a> Graph<'a> {
+    /// # Errors
+    /// A layer that works on one that does not stand before it.
+    pub fn of(network: &'a NetworkSpec) -> Result<Self> {
+        let mut places = HashMap::new();
+        let mut inputs = Vec::with_capacity(network.layers.len());
+        for (index, layer) in network.layers.iter().enumerate() {
+            let place = |name: &String| match places.get(name.as_str()) {
+                Some(&place) => Ok(Input::Layer(place)),
+                None => Err(Error::new(format!("there is no layer `{name}` before it"))
+                    .at(format!("layer `{}`", layer.name))),
+            };
+            inputs.push(match (layer.inputs.as_slice(), index) {
+                ([], 0) => vec![Input::Sample],
+                ([], index) => vec![Input::Layer(index - 1)],
+                (names, _) => names.iter().map(place).collect::<Result<_>>()?,
+            });
+            places.insert(layer.name.as_str(), index);
+        }
+        Ok(Self {
+            layers: &network.layers,
+            inputs,
+        })
+    }
+
+    /// What the layer `index` works on.
+    pub fn inputs(&self, index: usize) -> &[Input] {
+        self.inputs.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// The convolution or linear layer that the bias `index` belongs to: the one right before it,
+    /// whose output nothing else works on.
+    pub fn biased_by(&self, index: usize) -> Option<usize> {
+        let [Input::Layer(before)] = self.inputs(index) else {
+            return None;
+        };
+        let is_bias = self.layers.get(index)?.operation == Operation::Bias;
+        let takes_bias = matches!(
+            self.layers.get(*before)?.operation,
+            Operation::Convolution { .. } | Operation::Linear
+        );
+        let readers = self.inputs.iter().flatten();
+        let readers = readers.filter(|input| **input == Input::Layer(*before));
+        (is_bias && takes_bias && readers.count() == 1).then_some(*before)
+    }
+
+    /// The bias that belongs to the layer `index`.
+    pub fn bias_of(&self, index: usize) -> Option<usize> {
+        (0..self.layers.len()).find(|&bias| self.biased_by(bias) == Some(index))
+    }
+}
