@@ -292,9 +292,9 @@ fn close(ours: &[f64], theirs: &[f64]) -> bool {
     let count = ours.len().max(theirs.len());
     let fits = |list: &[f64]| list.len() == count || list.len() == 1;
     let all = |list: &[f64]| list.iter().copied().cycle().take(count).collect::<Vec<_>>();
-    let pairs = all(ours).into_iter().zip(all(theirs));
+    let mut pairs = all(ours).into_iter().zip(all(theirs));
     let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
-    fits(ours) && fits(theirs) && pairs.map(near).all(|near| near)
+    fits(ours) && fits(theirs) && pairs.all(near)
 }
 
 impl fmt::Display for Key {
