@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The file to write; by default the experiment's name, here
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Precision of all values: f32, f64, f16 or bf16; onnx is always f32
+    /// Precision of all values: f32, f64, f16 or bf16; onnx is f32 alone
     #[arg(long, value_name = "DTYPE", value_parser = dtype)]
     dtype: Option<Dtype>,
     /// Replace FILE if it is there

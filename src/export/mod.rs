@@ -126,7 +126,10 @@ pub fn export(record: &Path, format: Format, out: &Path, dtype: Option<Dtype>) -
         Format::Safetensors => converted(&located, out, Target::Safetensors, dtype),
         Format::Neon => converted(&located, out, Target::Neon, dtype),
         Format::PytorchNames => pytorch::write(&Model::read(&located, dtype)?, out),
-        Format::Onnx => onnx::write(Model::read(&located, dtype)?, out),
+        Format::Onnx if dtype.is_some_and(|dtype| dtype != Dtype::F32) => {
+            Err(Error::new("ONNX models are written in f32").help("leave `--dtype` away"))
+        }
+        Format::Onnx => onnx::write(Model::read(&located, None)?, out),
         Format::Npz => npz::write(&Model::read(&located, dtype)?, out),
     }?;
     Ok(Exported {

@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod exchange;
+mod exports;
 mod malformed;
 mod neon;
 mod neon_command;
