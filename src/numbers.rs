@@ -84,6 +84,23 @@ impl Numbers {
         }
     }
 
+    /// All values, one after another, in the precision of the first; they are of one precision.
+    pub fn concatenated(parts: Vec<Numbers>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or_default();
+        let dtype = all.dtype();
+        for part in parts {
+            match (&mut all, part.to(dtype)) {
+                (Numbers::F32(all), Numbers::F32(part)) => all.extend(part),
+                (Numbers::F64(all), Numbers::F64(part)) => all.extend(part),
+                (Numbers::F16(all), Numbers::F16(part)) => all.extend(part),
+                (Numbers::Bf16(all), Numbers::Bf16(part)) => all.extend(part),
+                _ => unreachable!("`to` gives the precision that is asked for"),
+            }
+        }
+        all
+    }
+
     pub fn len(&self) -> usize {
         each!(self, values => values.len())
     }

@@ -4,6 +4,7 @@
 mod compare;
 mod convert;
 mod export;
+mod features;
 mod import_command;
 mod inspect;
 mod neon;
@@ -44,6 +45,7 @@ enum Verb {
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Export(export::Arguments),
+    Features(features::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
     ImportCommand(import_command::Arguments),
@@ -68,6 +70,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Inspect(arguments) => inspect::run(arguments),
         Verb::Convert(arguments) => convert::run(arguments),
         Verb::Export(arguments) => export::run(arguments),
+        Verb::Features(arguments) => features::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),

@@ -8,7 +8,7 @@
 mod archive;
 mod graph;
 mod model;
-mod npz;
+pub mod npz;
 mod onnx;
 mod published;
 mod pytorch;

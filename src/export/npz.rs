@@ -4,6 +4,7 @@
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>, version 1.0.
 
 use std::borrow::Cow;
+use std::io::{self, Seek, Write};
 use std::iter;
 use std::path::Path;
 
@@ -33,11 +34,8 @@ pub fn write(model: &Model, path: &Path) -> Result<Written> {
     write_atomically_with(path, |file| {
         let mut archive = Archive::new(file);
         for tensor in &tensors {
-            let values = values(tensor);
-            let header = header(code(values.dtype()), &tensor.shape);
-            let bytes = header.len() + values.len() * values.dtype().size();
-            let blocks = iter::once(header).chain(values.le_bytes());
-            archive.add(&format!("{}.npy", tensor.name), bytes, blocks)?;
+            let name = format!("{}.npy", tensor.name);
+            add(&mut archive, &name, &tensor.shape, &numpys(&tensor.values))?;
         }
         // Text without pickling: numpy's fixed-length Unicode, 4 bytes a character.
         let mut text = header(&format!("<U{}", about.chars().count()), &[]);
@@ -62,6 +60,73 @@ pub fn write(model: &Model, path: &Path) -> Result<Written> {
     })
 }
 
+/// An array that is no part of a model.
+pub struct Array<'a> {
+    name: &'a str,
+    shape: Vec<usize>,
+    values: ArrayValues<'a>,
+}
+
+enum ArrayValues<'a> {
+    Numbers(&'a Numbers),
+    Labels(&'a [u32]),
+}
+
+impl<'a> Array<'a> {
+    /// `values` in C order of `shape`; bf16 becomes f32.
+    pub fn numbers(name: &'a str, shape: &[usize], values: &'a Numbers) -> Self {
+        Self {
+            name,
+            shape: shape.to_vec(),
+            values: ArrayValues::Numbers(values),
+        }
+    }
+
+    /// Classes by number, one a sample.
+    pub fn labels(name: &'a str, labels: &'a [u32]) -> Self {
+        Self {
+            name,
+            shape: vec![labels.len()],
+            values: ArrayValues::Labels(labels),
+        }
+    }
+}
+
+/// Writes `arrays` to an archive at `path`.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn write_arrays(path: &Path, arrays: &[Array<'_>]) -> Result<()> {
+    write_atomically_with(path, |file| {
+        let mut archive = Archive::new(file);
+        for array in arrays {
+            let name = format!("{}.npy", array.name);
+            match array.values {
+                ArrayValues::Numbers(numbers) => {
+                    add(&mut archive, &name, &array.shape, &numpys(numbers))?;
+                }
+                ArrayValues::Labels(labels) => {
+                    let mut bytes = header("<u4", &array.shape);
+                    bytes.extend(labels.iter().flat_map(|label| label.to_le_bytes()));
+                    archive.add(&name, bytes.len(), iter::once(bytes))?;
+                }
+            }
+        }
+        archive.finish()
+    })
+}
+
+fn add<W: Write + Seek>(
+    archive: &mut Archive<W>,
+    name: &str,
+    shape: &[usize],
+    values: &Numbers,
+) -> io::Result<()> {
+    let header = header(code(values.dtype()), shape);
+    let bytes = header.len() + values.len() * values.dtype().size();
+    archive.add(name, bytes, iter::once(header).chain(values.le_bytes()))
+}
+
 /// Version, classes, pixels and layers as JSON.
 fn about(model: &Model) -> Result<String> {
     let parsed = |text: &String| serde_json::from_str(text).unwrap_or(Value::from(text.as_str()));
@@ -77,8 +142,8 @@ fn about(model: &Model) -> Result<String> {
 }
 
 /// The values in a precision that numpy has.
-fn values(tensor: &Tensor) -> Cow<'_, Numbers> {
-    match &tensor.values {
+fn numpys(values: &Numbers) -> Cow<'_, Numbers> {
+    match values {
         bf16 @ Numbers::Bf16(_) => Cow::Owned(bf16.clone().to(Dtype::F32)),
         values => Cow::Borrowed(values),
     }

@@ -3,6 +3,7 @@
 //! It tells a [`Reporter`] what happens and knows no terminal.
 
 mod describe;
+pub mod features;
 pub mod identity;
 pub mod initial;
 pub mod model_file;
