@@ -74,3 +74,49 @@ impl<'a> Graph<'a> {
         (0..self.layers.len()).find(|&bias| self.biased_by(bias) == Some(index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A network of (name, operation, inputs), without tensors.
+    fn network(layers: &[(&str, &str, &[&str])]) -> Result<NetworkSpec> {
+        let layers = layers.iter().map(|(name, operation, inputs)| {
+            json!({"name": name, "operation": operation, "inputs": inputs, "output": [4],
+                   "parameters": []})
+        });
+        let layers: Vec<_> = layers.collect();
+        let network = json!({"input": [1, 2, 2], "layers": layers, "initial_draws": "by_name"});
+        serde_json::from_value(network).map_err(|error| Error::new(error.to_string()))
+    }
+
+    #[test]
+    fn a_bias_belongs_to_the_layer_whose_only_reader_it_is() -> Result<()> {
+        let network = network(&[
+            ("fc", "linear", &[]),
+            ("fc_bias", "bias", &[]),
+            ("bias_of_bias", "bias", &[]),
+            ("read_twice", "linear", &[]),
+            ("of_read_twice", "bias", &["read_twice"]),
+            ("sum", "add", &["read_twice", "of_read_twice"]),
+        ])?;
+        let graph = Graph::of(&network)?;
+        let biased: Vec<_> = (0..6).map(|index| graph.biased_by(index)).collect();
+        assert_eq!(biased, [None, Some(0), None, None, None, None]);
+        assert_eq!(graph.bias_of(0), Some(1));
+        assert_eq!(graph.inputs(0), [Input::Sample]);
+        assert_eq!(graph.inputs(5), [Input::Layer(3), Input::Layer(4)]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_layer_works_on_layers_before_it() -> Result<()> {
+        let network = network(&[("a", "relu", &["b"]), ("b", "relu", &["a"])])?;
+        let error = Graph::of(&network).err().map(|error| error.to_string());
+        let expected = "layer `a`: there is no layer `b` before it";
+        assert_eq!(error.as_deref(), Some(expected));
+        Ok(())
+    }
+}

@@ -308,3 +308,24 @@ impl Pixels {
         (!steps.is_empty()).then(|| steps.join(", "))
     }
 }
+
+#[cfg(test)]
+impl Model {
+    /// A model without layers, for samples of this shape.
+    pub fn of_pixels(input: [usize; 3], pixels: Pixels) -> Result<Self> {
+        let description = serde_json::json!({
+            "network": {"input": input, "layers": [], "initial_draws": "by_name"},
+            "optimizers": {}, "cost": {"class": "MeanSquared", "config": {}}, "epochs": 1, "seed": 1,
+        });
+        let description = serde_json::from_value(description);
+        Ok(Self {
+            description: description.map_err(|error| Error::new(error.to_string()))?,
+            pixels,
+            classes: Vec::new(),
+            metadata: BTreeMap::new(),
+            left_out: Vec::new(),
+            path: PathBuf::new(),
+            tensors: HashMap::new(),
+        })
+    }
+}

@@ -25,7 +25,7 @@ const ABOUT: &str = "__graft__";
 ///
 /// # Errors
 /// Whatever the file system refuses.
-pub fn write(model: &Model, path: &Path) -> Result<Written> {
+pub(super) fn write(model: &Model, path: &Path) -> Result<Written> {
     let roles = model.roles();
     let tensors: Vec<&Tensor> = roles
         .map(|(layer, role)| model.tensor(layer, role))

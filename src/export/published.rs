@@ -35,16 +35,23 @@ pub fn describe<'a>(
     });
     let closest = candidates.min_by_key(|(_, differences)| differences.len());
     match closest {
-        Some((name, differences)) if differences.is_empty() => format!(
-            "it is the model of `{name}`'s, with {} classes: load_state_dict(strict=True) takes it",
-            network.classes()
-        ),
         Some((name, differences)) if differences.len() <= ours.len() => {
-            let more = differences.len() - 1;
-            let first = differences.first().map_or("", String::as_str);
-            format!("it is not the model of `{name}`'s: {first}, and {more} more differences")
+            let classes = network.classes();
+            match differences.as_slice() {
+                [] => format!(
+                    "these are the tensors of `{name}`, for {classes} classes: \
+                     load_state_dict(strict=True) takes them"
+                ),
+                [only] => format!("not the model of `{name}`: {only}"),
+                [first, more @ ..] => {
+                    format!(
+                        "not the model of `{name}`: {first}, and {} more",
+                        more.len()
+                    )
+                }
+            }
         }
-        _ => "it is no published model, though layers have names of PyTorch's models".to_string(),
+        _ => "no published model, though layers have names of PyTorch's models".to_string(),
     }
 }
 
@@ -64,7 +71,7 @@ fn differences(
     let mut found = Vec::new();
     for (name, shape) in ours {
         match known.get(name.as_str()) {
-            None => found.push(format!("there is no `{name}` there")),
+            None => found.push(format!("`{name}` is not there")),
             Some(there) if !same_shape(shape, network, there, other) => found.push(format!(
                 "`{name}` is {} and {} there",
                 shape_text(shape),
@@ -75,7 +82,7 @@ fn differences(
     }
     let have = |name: &str| ours.iter().any(|(own, _)| own == name);
     let lacking = theirs.iter().filter(|(name, _)| !have(name));
-    found.extend(lacking.map(|(name, _)| format!("`{name}` of there is not here")));
+    found.extend(lacking.map(|(name, _)| format!("`{name}` is only there")));
     if found.is_empty() {
         found.extend(other_operations(network, other));
     }
@@ -128,4 +135,104 @@ pub fn all() -> Vec<Published> {
         Some(Published { name, network })
     });
     published.flatten().collect()
+}
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::{At, Result};
+    use crate::export::pytorch::outline;
+
+    /// A linear layer of 4 inputs with its bias, what `activation` says, and a classifier.
+    fn network(
+        foreign: bool,
+        features: usize,
+        classes: usize,
+        activation: &str,
+    ) -> Result<NetworkSpec> {
+        let layer = |name: &str, operation: &str, output: usize, parameters: Value| {
+            let names = match (foreign, name.starts_with("fc1")) {
+                (false, _) => json!([]),
+                (true, true) => json!([{"convention": "torchvision", "name": "classifier.0"}]),
+                (true, false) => json!([{"convention": "torchvision", "name": "classifier.2"}]),
+            };
+            json!({"name": name, "operation": operation, "output": [output],
+                   "parameters": parameters, "names": names})
+        };
+        let tensor = |role: &str, shape: &[usize]| {
+            let initializer = json!({"name": "constant", "value": 0.0});
+            json!([{"role": role, "shape": shape, "initializer": initializer}])
+        };
+        let layers = json!([
+            layer("fc1", "linear", features, tensor("weight", &[features, 4])),
+            layer("fc1_bias", "bias", features, tensor("bias", &[features])),
+            layer("fc1_activation", activation, features, json!([])),
+            layer(
+                "fc2",
+                "linear",
+                classes,
+                tensor("weight", &[classes, features])
+            ),
+            layer("softmax", "softmax", classes, json!([])),
+        ]);
+        let network = json!({"input": [1, 2, 2], "layers": layers, "initial_draws": "by_name"});
+        serde_json::from_value(network)
+            .map_err(|error| crate::error::Error::new(error.to_string()))
+            .at("the example")
+    }
+
+    fn said_of(network: &NetworkSpec) -> Result<String> {
+        let published = self::network(true, 8, 1000, "relu")?;
+        let published = [Published {
+            name: "small",
+            network: published,
+        }];
+        let text = describe(network, &published, outline);
+        Ok(text)
+    }
+
+    #[test]
+    fn a_published_model_is_recognized_whatever_its_number_of_classes() -> Result<()> {
+        let text = said_of(&network(true, 8, 2, "relu")?)?;
+        let expected = "these are the tensors of `small`, for 2 classes: ";
+        assert!(text.starts_with(expected), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_other_is_named() -> Result<()> {
+        assert_eq!(
+            said_of(&network(true, 6, 2, "relu")?)?,
+            "not the model of `small`: `classifier.0.weight` is (6, 4) and (8, 4) there, and 2 more"
+        );
+        assert_eq!(
+            said_of(&network(true, 8, 2, "tanh")?)?,
+            "not the model of `small`: its layers compute something else"
+        );
+        assert_eq!(
+            said_of(&network(false, 8, 2, "relu")?)?,
+            "its layers have no names in PyTorch's models: the names are their own"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_bias_has_the_name_of_its_layer() -> Result<()> {
+        let names = |foreign| -> Result<Vec<String>> {
+            let network = network(foreign, 8, 2, "relu")?;
+            Ok(outline(&network)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect())
+        };
+        let theirs = [
+            "classifier.0.weight",
+            "classifier.0.bias",
+            "classifier.2.weight",
+        ];
+        assert_eq!(names(true)?, theirs);
+        assert_eq!(names(false)?, ["fc1.weight", "fc1.bias", "fc2.weight"]);
+        Ok(())
+    }
 }

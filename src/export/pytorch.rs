@@ -142,19 +142,16 @@ fn pytorch_role(role: Role) -> &'static str {
     }
 }
 
-/// Names and shapes of the state dict of `network`; nothing of one whose layers do not hang together.
-fn outline(network: &NetworkSpec) -> Vec<Outline<'_>> {
-    let shape = |layer: &'_ LayerSpec, role| {
-        let mut parameters = layer.parameters.iter();
-        parameters.position(|parameter| Some(parameter.role) == role)
-    };
+/// Names and shapes of the state dict of `network`, without the counters of its batch norms; nothing
+/// of one whose layers do not hang together.
+pub fn outline(network: &NetworkSpec) -> Vec<Outline<'_>> {
     let names = names(network).unwrap_or_default().into_iter();
-    names
-        .filter_map(|(layer, name, role)| {
-            let parameter = layer.parameters.get(shape(layer, role)?)?;
-            Some((name, parameter.shape.as_slice()))
-        })
-        .collect()
+    let outlines = names.filter_map(|(layer, name, role)| {
+        let mut parameters = layer.parameters.iter();
+        let parameter = parameters.find(|parameter| Some(parameter.role) == role)?;
+        Some((name, parameter.shape.as_slice()))
+    });
+    outlines.collect()
 }
 
 fn write_safetensors(model: &Model, entries: &[Named], path: &Path) -> Result<()> {

@@ -6,6 +6,7 @@
 //! Format: <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>.
 
 mod nodes;
+mod pixels;
 mod protobuf;
 mod schema;
 

@@ -16,18 +16,18 @@ pub const CONFIDENCES: &str = "confidences";
 pub struct Nodes<'a> {
     pub nodes: Vec<Message<'a>>,
     pub constants: Vec<Message<'a>>,
-    model: &'a Model,
+    pub(super) model: &'a Model,
     graph: Graph<'a>,
     /// The prepared sample.
-    sample: Value,
+    pub(super) sample: Value,
     /// The output of each layer so far.
     values: Vec<Value>,
 }
 
 /// What flows between nodes.
 #[derive(Debug, Clone)]
-struct Value {
-    name: String,
+pub(super) struct Value {
+    pub(super) name: String,
     /// Of one sample: (channels, height, width) or (features).
     shape: Vec<usize>,
 }
@@ -47,44 +47,6 @@ impl<'a> Nodes<'a> {
             },
             values: Vec::new(),
         })
-    }
-
-    /// What happens to a sample before the first layer: `(value - mean) * scale / deviation`, in this
-    /// order, as in training.
-    pub fn preprocess(&mut self) {
-        let model = self.model;
-        let pixels = &model.pixels;
-        let channels = model.network().input[0];
-        if pixels.reversed {
-            let places: Vec<i64> = (0..channels as i64).rev().collect();
-            self.constants.push(integers("channels", &places));
-            let axis = [("axis", Attribute::Int(1))];
-            self.prepare("Gather", "reversed", "channels", &axis);
-        }
-        let steps = [
-            ("Sub", "centred", "mean", &pixels.mean[..]),
-            ("Mul", "scaled", "scale", &[pixels.scale][..]),
-            ("Div", "divided", "deviation", &pixels.deviation[..]),
-        ];
-        for (kind, output, constant, values) in steps {
-            // Times 1 is nothing; an empty list neither.
-            if values.is_empty() || (kind == "Mul" && values == [1.0]) {
-                continue;
-            }
-            let shape = match values.len() {
-                1 => vec![],
-                count if count == channels => vec![channels, 1, 1],
-                _ => model.network().input.to_vec(),
-            };
-            self.constants.push(floats(constant, &shape, values));
-            self.prepare(kind, output, constant, &[]);
-        }
-    }
-
-    fn prepare(&mut self, kind: &str, output: &str, constant: &str, more: &[(&str, Attribute)]) {
-        let inputs = [self.sample.name.as_str(), constant];
-        self.nodes.push(node(kind, output, &inputs, output, more));
-        self.sample.name = output.to_string();
     }
 
     /// Adds all layers.

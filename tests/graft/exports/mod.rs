@@ -140,7 +140,7 @@ fn numpy_s_archive_has_an_array_for_each_tensor_and_says_what_the_layers_are() {
             continue;
         };
         let sizes = format!("{shape:?}").replace('[', "(").replace(']', "");
-        assert!(header.contains(&format!("'descr': '<f4'")), "{header}");
+        assert!(header.contains("'descr': '<f4'"), "{header}");
         assert!(header.contains(&sizes), "{header}");
         assert!(content[10 + length..] == *bytes, "{name}");
     }
@@ -227,7 +227,8 @@ fn onnx_is_the_whole_computation() {
     assert_eq!(file.constants["mean"].shape, [3, 1, 1]);
     assert_eq!(file.constants["scale"].bytes, 0.015625f32.to_le_bytes());
     let pool = file.layer("pool1");
-    assert_eq!(pool.ints["pads"], [1, 1, 1, 1]);
+    // Nine windows of 3 cover 19 of the 16 values and the ring around them.
+    assert_eq!(pool.ints["pads"], [1, 1, 2, 2]);
     assert_eq!(pool.ints["count_include_pad"], [0]);
     assert_eq!(file.layer("norm1").floats["epsilon"], 1e-5);
     // The bias is the third input of its convolution.
@@ -246,7 +247,7 @@ fn onnx_has_branches_groups_uneven_padding_and_windows_beyond_the_image() {
     assert_eq!(file.layer("stem").ints["pads"], [1, 0, 1, 1]);
     assert_eq!(file.layer("depthwise").ints["group"], [4]);
     assert_eq!(file.layer("add").inputs.len(), 3);
-    // Behind 5 x 4 pixels with a ring of padding: nothing is missing below, and on the right.
+    // A fourth window would begin behind 5 x 4 pixels and the ring around them.
     assert_eq!(file.layer("max").ints["pads"], [1, 1, 1, 1]);
     assert_eq!(file.layer("narrow").inputs.len(), 2);
     assert_eq!(file.layer("narrow_bias").kind, "Add");
