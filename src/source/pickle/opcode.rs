@@ -53,6 +53,7 @@ pub const STACK_GLOBAL: u8 = 0x93;
 pub const REDUCE: u8 = b'R';
 pub const NEWOBJ: u8 = 0x81;
 pub const BUILD: u8 = b'b';
+pub const BINPERSID: u8 = b'Q';
 
 pub const PUT: u8 = b'p';
 pub const BINPUT: u8 = b'q';
