@@ -18,7 +18,7 @@ use crate::report::inspect;
 use crate::report::table::{Format, Table, json};
 use crate::results::loaded::LoadedRecord;
 use crate::results::record::OUTPUTS;
-use crate::source::{self, SourceModel};
+use crate::source::{self, SourceModel, keras};
 
 /// Show what is in a source model, an HDF5 data file or a record
 #[derive(Debug, Args)]
@@ -26,7 +26,8 @@ use crate::source::{self, SourceModel};
     after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning"
 )]
 pub struct Arguments {
-    /// A source model (.p, .prm, .safetensors), a data file (.h5) or a record's directory
+    /// A source model (.pth, .safetensors, .h5, .npz, .onnx, .p …), a data file (.h5) or a record's
+    /// directory
     file: PathBuf,
     /// Write the first 48 pictures of a data file to this PNG file
     #[arg(long, value_name = "FILE")]
@@ -42,7 +43,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         picture,
         format,
     } = arguments;
-    let has_pictures = !file.is_dir() && is_hdf5(&file)?;
+    let has_pictures = !file.is_dir() && is_hdf5(&file)? && keras::is_data(&file)?;
     if picture.is_some() && !has_pictures {
         return Err(Error::new("has no pictures")
             .at(file.display())

@@ -7,17 +7,14 @@
 //! safetensors; `neon` knows the other form.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::Path;
-
-use sha2::{Digest, Sha256};
 
 use super::neon::Description;
 use super::pickle::value::Value;
+use super::pieces::Pieces;
 use super::safetensors::{self, Entry, EntryData, StoredData};
-use super::{Format, Kind, neon, unreadable};
+use super::{Format, Kind, SourceModel, neon, unreadable};
 use crate::error::{At, Error, Result};
-use crate::files::hexadecimal;
 use crate::numbers::Numbers;
 
 /// All that a model file says.
@@ -149,15 +146,14 @@ impl Document {
     /// # Errors
     /// A file that is missing, of no known format, damaged, or a checkpoint.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-        let document = match Kind::of(&bytes) {
-            Kind::Safetensors => from_safetensors(&bytes),
-            Kind::Pickle => neon::document(&bytes),
-            Kind::Other(what) => Err(Error::new(format!("is {what}, not a model")))
-                .map_err(|e| e.help("models are neon's pickles (.p, .prm) and .safetensors")),
+        let pieces = Pieces::open(path).map_err(|error| unreadable(path, &error))?;
+        let document = match Kind::of_pieces(&pieces).at(path.display())? {
+            Kind::Safetensors => from_safetensors(&pieces),
+            Kind::Pickle => neon::document(&pieces),
+            _ => return from_source(super::read(path)?).at(path.display()),
         };
         let mut document = document.at(path.display())?;
-        document.sha256 = hexadecimal(&Sha256::digest(&bytes));
+        document.sha256 = pieces.sha256().at(path.display())?;
         Ok(document)
     }
 
@@ -185,8 +181,32 @@ impl Document {
     }
 }
 
-fn from_safetensors(bytes: &[u8]) -> Result<Document> {
-    let stock = safetensors::decode(bytes)?;
+/// A model of another program's, under the names that its tensors have there.
+fn from_source(source: SourceModel) -> Result<Document> {
+    let mut tensors = Vec::new();
+    for layer in source.layers {
+        for tensor in layer.tensors {
+            let name = format!("{}.{}", layer.name, tensor.name);
+            tensors.push(Tensor {
+                name: tensor.path.unwrap_or(name),
+                shape: tensor.shape,
+                values: tensor.values,
+            });
+        }
+    }
+    check_states(tensors.iter().map(|tensor| tensor.name.as_str()))?;
+    Ok(Document {
+        format: source.format,
+        sha256: source.sha256,
+        described: None,
+        tensors,
+        metadata: source.metadata,
+        left_out: Vec::new(),
+    })
+}
+
+fn from_safetensors(pieces: &Pieces) -> Result<Document> {
+    let stock = safetensors::decode(pieces)?;
     check_states(stock.tensors.iter().map(|stored| stored.name.as_str()))?;
     let mut metadata = stock.metadata;
     let neon = description(&mut metadata, NEON_MODEL)?.map(Described::Neon);

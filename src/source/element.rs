@@ -4,6 +4,7 @@
 
 use half::{bf16, f16};
 
+use super::strides::Strides;
 use crate::error::Result;
 use crate::numbers::Numbers;
 
@@ -53,7 +54,34 @@ impl Element {
     /// # Errors
     /// That of `feed`.
     pub fn decode(self, order: ByteOrder, count: usize, feed: impl Feed) -> Result<Numbers> {
-        let from = Blocks { order, count, feed };
+        self.collect(Blocks {
+            order,
+            count,
+            strides: None,
+            feed,
+        })
+    }
+
+    /// As [`decode`](Self::decode), for elements that lie as `strides` say, into C order; those that
+    /// are not fed are 0.
+    ///
+    /// # Errors
+    /// That of `feed`.
+    pub fn decode_strided(
+        self,
+        order: ByteOrder,
+        strides: &Strides,
+        feed: impl Feed,
+    ) -> Result<Numbers> {
+        self.collect(Blocks {
+            order,
+            count: strides.count(),
+            strides: Some(strides).filter(|strides| !strides.is_plain()),
+            feed,
+        })
+    }
+
+    fn collect(self, from: Blocks<impl Feed>) -> Result<Numbers> {
         match self {
             Element::F16 => from.collect(f16::from_le_bytes).map(Numbers::F16),
             Element::Bf16 => from.collect(bf16::from_le_bytes).map(Numbers::Bf16),
@@ -76,24 +104,44 @@ pub trait Feed: FnOnce(&mut dyn FnMut(&[u8])) -> Result<()> {}
 
 impl<F: FnOnce(&mut dyn FnMut(&[u8])) -> Result<()>> Feed for F {}
 
-struct Blocks<F> {
+struct Blocks<'a, F> {
     order: ByteOrder,
     count: usize,
+    /// `None`: side by side.
+    strides: Option<&'a Strides>,
     feed: F,
 }
 
-impl<F: Feed> Blocks<F> {
-    fn collect<T, const SIZE: usize>(self, one: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>> {
-        let mut values = Vec::with_capacity(self.count);
+impl<F: Feed> Blocks<'_, F> {
+    fn collect<T: Copy + Default, const SIZE: usize>(
+        self,
+        one: impl Fn([u8; SIZE]) -> T,
+    ) -> Result<Vec<T>> {
+        let order = self.order;
+        let one = |mut bytes: [u8; SIZE]| {
+            if order == ByteOrder::Big {
+                bytes.reverse();
+            }
+            one(bytes)
+        };
+        let Some(strides) = self.strides else {
+            let mut values = Vec::with_capacity(self.count);
+            (self.feed)(&mut |block| {
+                let (elements, _) = block.as_chunks::<SIZE>();
+                values.extend(elements.iter().map(|&bytes| one(bytes)));
+            })?;
+            return Ok(values);
+        };
+        let mut values = vec![T::default(); self.count];
+        let mut places = strides.places().peekable();
+        let mut start = 0;
         (self.feed)(&mut |block| {
             let (elements, _) = block.as_chunks::<SIZE>();
-            match self.order {
-                ByteOrder::Little => values.extend(elements.iter().map(|&bytes| one(bytes))),
-                ByteOrder::Big => values.extend(elements.iter().map(|&(mut bytes)| {
-                    bytes.reverse();
-                    one(bytes)
-                })),
+            let end = start + elements.len();
+            while let Some((from, to)) = places.next_if(|place| place.0 < end) {
+                values[to] = one(elements[from - start]);
             }
+            start = end;
         })?;
         Ok(values)
     }

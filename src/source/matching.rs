@@ -6,7 +6,7 @@
 
 use super::layout::{Conversion, Layout};
 use super::names::{Catalogue, Renames};
-use super::{SourceLayer, SourceModel, SourceTensor};
+use super::{Format, SourceLayer, SourceModel, SourceTensor};
 use crate::error::Result;
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, ParameterSpec, Role, shape_text};
 
@@ -166,6 +166,11 @@ impl<'a> Search<'a, '_> {
         names.iter().find_map(|&(name, layout)| {
             let mut tensors = layer.tensors.iter().enumerate();
             let (place, tensor) = tensors.find(|(_, tensor)| tensor.name == name)?;
+            // ONNX counts the inputs of a product as graft does.
+            let layout = match (layout, self.source.format) {
+                (Layout::ChannelsLast, Format::Onnx) => Layout::InputsFirst,
+                (layout, _) => layout,
+            };
             Some((place, tensor, layout))
         })
     }

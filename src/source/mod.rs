@@ -3,35 +3,45 @@
 //! [`read`] makes one [`SourceModel`] of any file that it knows; [`import`] matches its layers with
 //! those of a [`NetworkSpec`] and leaves a [`receipt`]; [`convert`](convert::convert) carries a model
 //! from one format to another. One format a file: [`neon`] (over `pickle` and `numpy`),
-//! [`safetensors`]. Nothing here knows a device or a backend.
+//! [`safetensors`], `pytorch` (over `pickle` and `archive`), `npz`, `keras`, `onnx`; what those
+//! share that know tensors and no layers is in `layers`. All read their file by `pieces`. Nothing
+//! here knows a device or a backend.
 
 mod advice;
+mod archive;
 pub mod convert;
 pub mod document;
 mod element;
 pub mod import;
+pub mod keras;
+mod layers;
 mod layout;
 mod matching;
 pub mod names;
 pub mod neon;
+mod npz;
 mod numpy;
+mod onnx;
 pub mod origin;
 pub(crate) mod pickle;
+mod pieces;
+mod pytorch;
 pub mod receipt;
 pub mod safetensors;
+mod strides;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::error::{At, Error, Result};
-use crate::files::{FileStamp, hexadecimal};
+use crate::files::FileStamp;
 use crate::model::spec::NetworkSpec;
 use crate::numbers::Numbers;
+use archive::Archive;
 use origin::Origin;
+use pieces::Pieces;
 
 /// A trained model as its file says, whatever the format.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,35 +94,69 @@ pub enum Format {
     NeonFused,
     /// neon before 1.2.
     NeonObsolete,
-    /// graft's own.
+    /// graft's own, and other programs'.
     Safetensors,
+    /// What `torch.save` writes since 1.6.
+    PyTorch,
+    /// What it wrote before.
+    PyTorchLegacy,
+    Keras,
+    Npz,
+    Onnx,
 }
 
 /// Reads a source model. The format follows from the content, not from the file's name.
 ///
-/// Needs memory for the file and for its values at the same time.
+/// Needs memory for the values, and not for the file besides: it is read by pieces.
 ///
 /// # Errors
 /// A file that is missing, of no known format, or damaged.
 pub fn read(path: &Path) -> Result<SourceModel> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let contents = match Kind::of(&bytes) {
-        Kind::Safetensors => safetensors::read_layers(&bytes),
-        Kind::Pickle => neon::read(&bytes),
-        Kind::Other(what) => Err(Error::new(format!("is {what}, not a source model"))
-            .help("source models are neon's pickles (.p, .prm) and graft's .safetensors")),
-    };
-    let contents = contents.at(path.display())?;
+    let pieces = Pieces::open(path).map_err(|error| unreadable(path, &error))?;
+    let contents = match Kind::of_pieces(&pieces).at(path.display())? {
+        Kind::Hdf5 => keras::read(path, &pieces),
+        kind => contents(kind, &pieces).at(path.display()),
+    }?;
     let mut model = SourceModel {
         path: path.to_path_buf(),
         format: contents.format,
-        sha256: hexadecimal(&Sha256::digest(&bytes)),
+        sha256: pieces.sha256().at(path.display())?,
         layers: contents.layers,
         metadata: contents.metadata,
         origin: None,
     };
     model.origin = origin::recognize(&model);
     Ok(model)
+}
+
+/// What is in a file that is not HDF5.
+fn contents(kind: Kind, pieces: &Pieces) -> Result<Contents> {
+    match kind {
+        Kind::Safetensors => safetensors::read_layers(pieces),
+        Kind::Pickle => neon::read(pieces),
+        Kind::PyTorchLegacy => pytorch::read_legacy(pieces),
+        Kind::Onnx => onnx::read(pieces),
+        Kind::Zip => {
+            let archive = Archive::open(pieces)?;
+            match (pytorch::is_pytorch(&archive), npz::is_npz(&archive)) {
+                (true, _) => pytorch::read(pieces, &archive),
+                (false, true) => npz::read(pieces, &archive),
+                (false, false) => Err(unknown(match archive.entry("model.weights.h5") {
+                    Some(_) => "a Keras 3 archive: take `model.weights.h5` out of it",
+                    None => "a zip archive of neither PyTorch nor numpy",
+                })),
+            }
+        }
+        Kind::Hdf5 => Err(unknown("an HDF5 file")),
+        Kind::Other(what) => Err(unknown(what)),
+    }
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(format!("is {what}, not a source model")).help(
+        "source models are .safetensors, PyTorch's .pt and .pth, Keras' .h5, numpy's .npz, .onnx \
+         and neon's pickles (.p, .prm)",
+    )
 }
 
 /// Checksum of the file at `path`, in hexadecimal, without parsing it.
@@ -179,6 +223,11 @@ impl fmt::Display for Format {
             Format::NeonFused => "neon pickle, fused bias",
             Format::NeonObsolete => "neon pickle, obsolete layout",
             Format::Safetensors => "safetensors",
+            Format::PyTorch => "PyTorch zip archive",
+            Format::PyTorchLegacy => "PyTorch legacy pickle",
+            Format::Keras => "Keras HDF5",
+            Format::Npz => "numpy npz",
+            Format::Onnx => "ONNX",
         })
     }
 }
@@ -194,21 +243,36 @@ struct Contents {
 #[derive(Debug, PartialEq)]
 enum Kind {
     Pickle,
+    PyTorchLegacy,
     Safetensors,
+    /// PyTorch's or numpy's.
+    Zip,
+    Hdf5,
+    Onnx,
     /// In words, for a message.
     Other(&'static str),
 }
 
 impl Kind {
+    fn of_pieces(pieces: &Pieces) -> Result<Self> {
+        Ok(Kind::of(&pieces.read(0, pieces.len().min(16))?))
+    }
+
+    /// By the first 16 bytes.
     fn of(bytes: &[u8]) -> Self {
+        if bytes.starts_with(&pytorch::MAGIC) {
+            return Kind::PyTorchLegacy;
+        }
         match bytes {
             [] => Kind::Other("an empty file"),
-            // A header's length, below 16 MB, and the header: a JSON object.
-            [_, _, _, 0, 0, 0, 0, 0, b'{', ..] => Kind::Safetensors,
+            // A header's length, at most 100 MB, and the header: a JSON object.
+            [_, _, _, 0..=6, 0, 0, 0, 0, b'{', ..] => Kind::Safetensors,
             // PROTO of protocol 2 to 5; then how protocols 0 and 1 begin a dictionary.
             [0x80, 2..=5, ..] | [b'(' | b'}', ..] => Kind::Pickle,
-            [0x89, b'H', b'D', b'F', ..] => Kind::Other("an HDF5 file"),
-            [b'P', b'K', 3, 4, ..] => Kind::Other("a zip archive (of PyTorch or Keras, perhaps)"),
+            [0x89, b'H', b'D', b'F', ..] => Kind::Hdf5,
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
+            // The version of the format, then the producer, the graph or the operators.
+            [8, 1..=30, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Kind::Onnx,
             [0x1f, 0x8b, ..] => Kind::Other("compressed with gzip"),
             [b'<', ..] => Kind::Other("a web page"),
             _ => Kind::Other("of an unknown format"),

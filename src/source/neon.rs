@@ -17,25 +17,26 @@ mod write;
 
 pub use super::pickle::value::Value;
 pub use describe::{Description, Instance, describe, renames};
-pub use document::document;
+pub(super) use document::document;
 pub use write::write;
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::numpy;
-use super::pickle::{self, Node, NodeId, Pickle};
+use super::pickle::{self, Bytes, Dialect, Node, NodeId, Pickle};
+use super::pieces::Pieces;
 use super::{Contents, Format, SourceLayer, SourceTensor};
 use crate::error::{Error, Result};
 
-/// Reads the pickle in `bytes`.
+/// Reads the pickle in `pieces`.
 ///
 /// # Errors
 /// A pickle that is malformed, refused or not a model of neon's; a layer with parameters and
 /// without a name.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents> {
-    let pickle = pickle::parse(bytes)?;
+pub(super) fn read(pieces: &Pieces) -> Result<Contents> {
+    let pickle = pickle::parse(pieces, 0, Dialect::Numpy)?;
     let root = pickle.root();
-    let mut reader = Reader::new(&pickle, bytes.len());
+    let mut reader = Reader::new(&pickle, pieces.len() as usize);
     let format = match (
         get(&pickle, root, "layer_params_states")?,
         get(&pickle, root, "model")?,
@@ -67,7 +68,7 @@ const MOST_FIELDS: usize = 100;
 const LONGEST_NAME: usize = 1000;
 
 struct Reader<'a> {
-    pickle: &'a Pickle<'a>,
+    pickle: &'a Pickle,
     layers: Vec<SourceLayer>,
     /// Values that may still be read: a file of n bytes does not hold more than n.
     values_left: usize,
@@ -75,7 +76,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// For the pickle of a file of so many bytes.
-    fn new(pickle: &'a Pickle<'a>, bytes: usize) -> Self {
+    fn new(pickle: &'a Pickle, bytes: usize) -> Self {
         Self {
             pickle,
             layers: Vec::new(),
@@ -250,7 +251,8 @@ fn get(pickle: &Pickle, id: NodeId, key: &str) -> Result<Option<NodeId>> {
 /// A text that may be a name: short, and without control characters.
 fn text<'a>(pickle: &'a Pickle, id: NodeId) -> Option<&'a str> {
     match pickle.node(id) {
-        Node::Bytes(bytes) | Node::Text(bytes) if bytes.len() <= LONGEST_NAME => {}
+        Node::Bytes(Bytes::Held(bytes)) | Node::Text(Bytes::Held(bytes))
+            if bytes.len() <= LONGEST_NAME => {}
         _ => return None,
     }
     let text = pickle.text(id)?;

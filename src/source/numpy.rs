@@ -4,7 +4,9 @@
 //! and nothing of models. Format: numpy's `_core/src/multiarray/methods.c`, `array_reduce_ex`.
 
 use super::element::{ByteOrder, Element};
-use super::pickle::{Global, Node, NodeId, Pickle};
+use super::pickle::{Bytes, Global, Node, NodeId, Pickle};
+use super::pieces::BLOCK;
+use super::strides::{MOST_DIMENSIONS, Strides};
 use crate::error::{Error, Result};
 use crate::model::spec::shape_text;
 use crate::numbers::Numbers;
@@ -12,6 +14,7 @@ use crate::numbers::Numbers;
 /// An array as it lies in the file, checked: its data have the length that its shape says.
 #[derive(Debug)]
 pub struct Array<'a> {
+    pickle: &'a Pickle,
     pub shape: Vec<usize>,
     dtype: Dtype,
     /// Fortran order: the first index runs fastest.
@@ -63,13 +66,14 @@ pub fn array<'a>(pickle: &'a Pickle, id: NodeId) -> Result<Array<'a>> {
     let expected = shape
         .iter()
         .try_fold(dtype.element.size(), |n, &d| n.checked_mul(d));
-    let found = data.len()?;
-    if expected != Some(found) {
+    let found = data.len(pickle)?;
+    if expected.map(|expected| expected as u64) != Some(found) {
         let shape = shape_text(&shape);
         let problem = format!("an array of shape {shape} has {found} bytes of data");
         return Err(Error::new(problem).help("the file is damaged"));
     }
     Ok(Array {
+        pickle,
         shape,
         dtype,
         fortran,
@@ -110,7 +114,9 @@ pub fn scalar(pickle: &Pickle, id: NodeId) -> Option<Scalar> {
     };
     let dtype = Dtype::read(pickle, dtype).ok()?;
     let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
-    let &[value] = dtype.values(&data).ok()?.to_f64().as_slice() else {
+    let count = data.len(pickle).ok()? as usize / dtype.element.size();
+    let feed = |take: &mut dyn FnMut(&[u8])| data.for_each_block(pickle, take);
+    let &[value] = dtype.element.decode(dtype.order, count, feed).ok()?.to_f64().as_slice() else {
         return None;
     };
     match dtype.element.is_float() {
@@ -133,10 +139,11 @@ impl Array<'_> {
     /// # Errors
     /// Latin-1 text that holds other characters.
     pub fn values(&self) -> Result<Numbers> {
-        let values = self.dtype.values(&self.data)?;
+        let Dtype { element, order } = self.dtype;
+        let feed = |take: &mut dyn FnMut(&[u8])| self.data.for_each_block(self.pickle, take);
         match self.fortran {
-            true => Ok(values.gather(fortran_places(&self.shape))),
-            false => Ok(values),
+            true => element.decode_strided(order, &Strides::fortran(&self.shape)?, feed),
+            false => element.decode(order, self.count(), feed),
         }
     }
 }
@@ -165,11 +172,8 @@ impl Dtype {
             return Err(unknown());
         };
         let plain = [subarray, names].map(|id| *pickle.node(id) == Node::None) == [true, true];
-        let element = element(code).filter(|_| plain).ok_or_else(|| {
-            let code: String = code.chars().take(20).flat_map(char::escape_debug).collect();
-            Error::new(format!("an array of dtype `{code}` is not supported"))
-                .help("floats and integers are read")
-        })?;
+        let element = element(code).filter(|_| plain);
+        let element = element.ok_or_else(|| unsupported(code))?;
         let order = match pickle.text(order) {
             Some("<" | "|" | "=") => ByteOrder::Little,
             Some(">") => ByteOrder::Big,
@@ -177,15 +181,17 @@ impl Dtype {
         };
         Ok(Self { element, order })
     }
-
-    fn values(self, data: &Data) -> Result<Numbers> {
-        let count = data.len()? / self.element.size();
-        let feed = |take: &mut dyn FnMut(&[u8])| data.for_each_block(take);
-        self.element.decode(self.order, count, feed)
-    }
 }
 
-fn element(code: &str) -> Option<Element> {
+/// The error for an array of another dtype.
+pub fn unsupported(code: &str) -> Error {
+    let code: String = code.chars().take(20).flat_map(char::escape_debug).collect();
+    Error::new(format!("an array of dtype `{code}` is not supported"))
+        .help("floats and integers are read")
+}
+
+/// The elements of the dtype that numpy calls `code`, its byte order apart.
+pub fn element(code: &str) -> Option<Element> {
     Some(match code {
         "f2" => Element::F16,
         "f4" => Element::F32,
@@ -205,13 +211,11 @@ fn element(code: &str) -> Option<Element> {
 /// The bytes of an array or scalar.
 #[derive(Debug, Clone, Copy)]
 enum Data<'a> {
-    Plain(&'a [u8]),
+    None,
+    Plain(&'a Bytes),
     /// Python 3 writes bytes for protocol 2 as text whose characters are the bytes: here in UTF-8.
-    Latin1(&'a [u8]),
+    Latin1(&'a Bytes),
 }
-
-/// Bytes that are decoded at a time; a multiple of every element's size.
-const BLOCK: usize = 1 << 16;
 
 impl<'a> Data<'a> {
     fn read(pickle: &'a Pickle, id: NodeId) -> Result<Self> {
@@ -224,7 +228,7 @@ impl<'a> Data<'a> {
                 ..
             } => match (callable, pickle.items(arguments)) {
                 // How Python 3 writes empty bytes, and bytearrays.
-                (Global::Bytes, Some([])) => Ok(Self::Plain(&[])),
+                (Global::Bytes, Some([])) => Ok(Self::None),
                 (Global::Bytes, Some(&[bytes])) => match pickle.node(bytes) {
                     Node::Bytes(bytes) => Ok(Self::Plain(bytes)),
                     _ => Err(malformed()),
@@ -243,51 +247,62 @@ impl<'a> Data<'a> {
 
     /// Whether it may be a single element; in constant time, where `len` counts.
     fn is_short(&self) -> bool {
-        let (Self::Plain(stored) | Self::Latin1(stored)) = self;
-        stored.len() <= 16
+        match self {
+            Self::None => true,
+            Self::Plain(stored) | Self::Latin1(stored) => stored.len() <= 16,
+        }
     }
 
     /// Number of bytes.
-    fn len(&self) -> Result<usize> {
+    fn len(&self, pickle: &Pickle) -> Result<u64> {
         match self {
+            Self::None => Ok(0),
             Self::Plain(bytes) => Ok(bytes.len()),
-            // As many as characters: every byte but the continuations.
-            Self::Latin1(text) => Ok(text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()),
+            Self::Latin1(text) => {
+                // As many as characters: every byte but the continuations.
+                let mut count = 0;
+                pickle.for_each_block(text, &mut |block| {
+                    count += block.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64;
+                })?;
+                Ok(count)
+            }
         }
     }
 
-    /// Hands over the bytes, all blocks but the last being of [`BLOCK`] bytes: the text of a large
-    /// array is never in memory a second time.
-    fn for_each_block(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
-        let mut rest = match self {
-            Self::Plain(bytes) => {
-                bytes.chunks(BLOCK).for_each(take);
-                return Ok(());
-            }
-            Self::Latin1(text) => *text,
+    /// Hands over the bytes, all blocks but the last being of [`BLOCK`] bytes: a large array is
+    /// never in memory a second time.
+    fn for_each_block(&self, pickle: &Pickle, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let text = match self {
+            Self::None => return Ok(()),
+            Self::Plain(bytes) => return pickle.for_each_block(bytes, take),
+            Self::Latin1(text) => text,
         };
         let mut block = Vec::with_capacity(BLOCK);
-        while !rest.is_empty() {
-            let (byte, length) = match *rest {
-                [byte @ ..0x80, ..] => (byte, 1),
-                // The two-byte sequences of U+0080 to U+00FF.
-                [lead @ 0xc2..=0xc3, next @ 0x80..=0xbf, ..] => (lead << 6 | next & 0x3f, 2),
-                _ => return Err(Error::new("an array's text holds more than latin-1")),
-            };
-            rest = &rest[length..];
-            block.push(byte);
-            if block.len() == BLOCK {
-                take(&block);
-                block.clear();
+        // The first byte of a character whose second is yet to come.
+        let mut lead = None;
+        let mut is_latin1 = true;
+        pickle.for_each_block(text, &mut |bytes| {
+            for &byte in bytes {
+                match (lead.take(), byte) {
+                    (None, ..0x80) => block.push(byte),
+                    // The two-byte sequences of U+0080 to U+00FF.
+                    (None, 0xc2..=0xc3) => lead = Some(byte),
+                    (Some(lead), 0x80..=0xbf) => block.push(lead << 6 | byte & 0x3f),
+                    _ => is_latin1 = false,
+                }
+                if block.len() == BLOCK {
+                    take(&block);
+                    block.clear();
+                }
             }
-        }
+        })?;
         take(&block);
-        Ok(())
+        match is_latin1 && lead.is_none() {
+            true => Ok(()),
+            false => Err(Error::new("an array's text holds more than latin-1")),
+        }
     }
 }
-
-/// Most dimensions of a numpy array.
-const MOST_DIMENSIONS: usize = 64;
 
 fn dimensions(pickle: &Pickle, id: NodeId) -> Result<Vec<usize>> {
     let items = pickle
@@ -296,24 +311,6 @@ fn dimensions(pickle: &Pickle, id: NodeId) -> Result<Vec<usize>> {
     items
         .and_then(|items| items.iter().map(|&item| size(pickle, item)).collect())
         .ok_or_else(|| Error::new("an array's shape is malformed"))
-}
-
-/// Where the elements of an array whose first index runs fastest lie, in C order.
-fn fortran_places(shape: &[usize]) -> impl Iterator<Item = usize> {
-    let count = shape.iter().product();
-    let mut index = vec![0; shape.len()];
-    (0..count).map(move |_| {
-        let sizes = index.iter().zip(shape).rev();
-        let place = sizes.fold(0, |place, (&i, &size)| place * size + i);
-        for (i, &size) in index.iter_mut().zip(shape).rev() {
-            *i += 1;
-            if *i < size {
-                break;
-            }
-            *i = 0;
-        }
-        place
-    })
 }
 
 #[cfg(test)]

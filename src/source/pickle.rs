@@ -2,30 +2,37 @@
 //!
 //! A pickle is a program for a stack machine that may call anything in Python. This machine runs
 //! the same program but calls nothing: it records that a call was written. Its values are nodes in
-//! an arena that refer to one another by index, so that nothing here recurses. It refuses every
-//! global that numpy's arrays do not need, and programs too long for a model, which bounds time and
-//! memory on hostile input: each step makes at most one node.
+//! an arena that refer to one another by index, so that nothing here recurses. It refuses calls that
+//! no model needs, and programs too long for a model, which bounds time and memory on hostile input:
+//! each step makes at most one node.
 //!
-//! It does not know what an array or a layer is; `numpy` and `neon` read the nodes. Opcodes:
-//! CPython's `Lib/pickletools.py`.
+//! Long byte strings stay in the file: a node says where. It does not know what an array or a layer
+//! is; `numpy`, `neon` and `pytorch` read the nodes. Opcodes: CPython's `Lib/pickletools.py`.
 
 pub mod emit;
+mod global;
 mod input;
 mod machine;
 mod opcode;
 pub mod state_dict;
 pub mod value;
 
-use std::borrow::Cow;
+pub use global::{Dialect, Global};
 
+use super::pieces::Pieces;
 use crate::error::Result;
 use machine::Machine;
 
-/// A parsed pickle. Its byte strings and texts borrow from the file's bytes.
+/// A parsed pickle.
 #[derive(Debug)]
-pub struct Pickle<'a> {
-    nodes: Vec<Node<'a>>,
+pub struct Pickle {
+    /// Where its long byte strings are.
+    pieces: Pieces,
+    nodes: Vec<Node>,
+    /// Of the globals without meaning here.
+    names: Vec<String>,
     root: NodeId,
+    end: u64,
 }
 
 /// A node's place in its [`Pickle`].
@@ -34,7 +41,7 @@ pub struct NodeId(u32);
 
 /// One Python value. Containers may contain themselves: readers must not follow them blindly.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Node<'a> {
+pub enum Node {
     None,
     Bool(bool),
     Int(i64),
@@ -42,15 +49,17 @@ pub enum Node<'a> {
     HugeInt,
     Float(f64),
     /// Python 3's `bytes` or Python 2's `str`.
-    Bytes(Cow<'a, [u8]>),
+    Bytes(Bytes),
     /// `str`, in UTF-8 except that lone surrogates may occur.
-    Text(Cow<'a, [u8]>),
+    Text(Bytes),
     Tuple(Vec<NodeId>),
     /// A list, or a set in the order in which it was written.
     List(Vec<NodeId>),
     /// Keys and values as written; of equal keys the last counts.
     Dict(Vec<(NodeId, NodeId)>),
     Global(Global),
+    /// An object outside of the pickle, by what the pickle says of it: PyTorch's storages.
+    Persistent(NodeId),
     /// `callable(*arguments)`, with the argument of `__setstate__` if there was one. Never called.
     Call {
         callable: Global,
@@ -60,54 +69,96 @@ pub enum Node<'a> {
     },
 }
 
-/// The globals that may stand in a pickle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Global {
-    /// `numpy.core.multiarray._reconstruct`: an array; its content is the state.
-    Reconstruct,
-    /// `numpy.core.multiarray.scalar`
-    Scalar,
-    /// `numpy.core.numeric._frombuffer`: an array of protocol 5.
-    FromBuffer,
-    /// `numpy.ndarray`
-    Ndarray,
-    /// `numpy.dtype`
-    Dtype,
-    /// `_codecs.encode`: byte strings that Python 3 writes for Python 2.
-    Encode,
-    /// `collections.OrderedDict`
-    OrderedDict,
-    /// The built-in `bytes` or `bytearray`.
-    Bytes,
-    /// A built-in type without meaning here: `set`, `frozenset`, `object`, `slice`, `complex`.
-    Builtin,
+/// A byte string.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bytes {
+    Held(Vec<u8>),
+    /// Longer than [`LONGEST_HELD`]: in the file.
+    Stored {
+        offset: u64,
+        len: u64,
+    },
 }
 
-/// Parses `bytes` up to the end of the first pickle; what follows it is ignored, as Python does.
+/// Bytes of the longest byte string that is kept in memory; names are shorter.
+const LONGEST_HELD: u64 = 1024;
+
+/// Parses the pickle that begins at `offset`; what follows it is ignored, as Python does.
 ///
 /// # Errors
-/// Anything that is not a complete pickle, a global outside of [`Global`], a program that is too
+/// Anything that is not a complete pickle, a global that `dialect` refuses, a program that is too
 /// long. Each names the byte.
-pub fn parse(bytes: &[u8]) -> Result<Pickle<'_>> {
-    Machine::new(bytes).run()
+pub fn parse(pieces: &Pieces, offset: u64, dialect: Dialect) -> Result<Pickle> {
+    Machine::new(pieces, offset, dialect).run()
 }
 
-impl<'a> Pickle<'a> {
+impl Pickle {
     /// The pickled value.
     pub fn root(&self) -> NodeId {
         self.root
     }
 
+    /// Where in the file the pickle ends.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// The value at `id`, which must come from this pickle.
-    pub fn node(&self, id: NodeId) -> &Node<'a> {
+    pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }
 
-    /// A `str` of Python 2 or 3, if it is valid UTF-8.
+    /// All objects outside of the pickle that it names.
+    pub fn persistent(&self) -> impl Iterator<Item = NodeId> {
+        // Fits: a node's place is a u32.
+        let nodes = self.nodes.iter().zip(0u32..);
+        let persistent = |(node, id): (&Node, u32)| match node {
+            Node::Persistent(_) => Some(NodeId(id)),
+            _ => None,
+        };
+        nodes.filter_map(persistent)
+    }
+
+    /// Name of a global without meaning here; of others, nothing.
+    pub fn global_name(&self, global: Global) -> &str {
+        match global {
+            Global::Other(name) => self.names.get(name as usize).map_or("", String::as_str),
+            _ => "",
+        }
+    }
+
+    /// A `str` of Python 2 or 3, if it is valid UTF-8 and not too long for a name.
     pub fn text(&self, id: NodeId) -> Option<&str> {
         match self.node(id) {
-            Node::Bytes(bytes) | Node::Text(bytes) => std::str::from_utf8(bytes).ok(),
+            Node::Bytes(Bytes::Held(bytes)) | Node::Text(Bytes::Held(bytes)) => {
+                std::str::from_utf8(bytes).ok()
+            }
             _ => None,
+        }
+    }
+
+    /// A copy of a byte string or text, however long.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn copy(&self, bytes: &Bytes) -> Result<Vec<u8>> {
+        match *bytes {
+            Bytes::Held(ref bytes) => Ok(bytes.clone()),
+            Bytes::Stored { offset, len } => self.pieces.read(offset, len),
+        }
+    }
+
+    /// Hands over a byte string in blocks: [`Pieces::for_each_block`].
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn for_each_block(&self, bytes: &Bytes, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        match *bytes {
+            Bytes::Held(ref bytes) => {
+                take(bytes);
+                Ok(())
+            }
+            Bytes::Stored { offset, len } => self.pieces.for_each_block(offset, len, take),
         }
     }
 
@@ -124,12 +175,24 @@ impl<'a> Pickle<'a> {
         let Node::Dict(entries) = self.node(id) else {
             return None;
         };
-        // Compared as bytes: a key may be a long text, which to decode takes time.
+        // Compared as bytes: to decode takes time.
         let has_key = |entry: &&(NodeId, NodeId)| match self.node(entry.0) {
-            Node::Bytes(bytes) | Node::Text(bytes) => **bytes == *key.as_bytes(),
+            Node::Bytes(Bytes::Held(bytes)) | Node::Text(Bytes::Held(bytes)) => {
+                **bytes == *key.as_bytes()
+            }
             _ => false,
         };
         entries.iter().rev().find(has_key).map(|entry| entry.1)
+    }
+}
+
+impl Bytes {
+    /// Number of bytes.
+    pub fn len(&self) -> u64 {
+        match *self {
+            Bytes::Held(ref bytes) => bytes.len() as u64,
+            Bytes::Stored { len, .. } => len,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! graft's own model files: tensors `<layer>.<role>` in the safetensors format.
+//! graft's own model files: tensors `<layer>.<role>` in the safetensors format. Other programs write
+//! the same with names of their own.
 //!
 //! Written so that the same tensors give the same bytes, and never half: a reader sees the old
 //! file or the new one. A file may also hold byte strings (an optimizer's state), as tensors of
@@ -7,15 +8,18 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Map, Value, json};
 
 use super::element::{ByteOrder, Element};
-use super::{Contents, Format, SourceLayer, SourceTensor, document};
+use super::layers::{self, Layers};
+use super::pieces::Pieces;
+use super::{Contents, Format, document, strides};
 use crate::error::{At, Error, Result};
 use crate::files::write_atomically_with;
 use crate::numbers::{self, Numbers};
@@ -53,6 +57,8 @@ impl EntryData<'_> {
 pub struct Stored {
     pub name: String,
     pub shape: Vec<usize>,
+    /// Whether its type in the file is one of floats.
+    pub is_float: bool,
     pub data: StoredData,
 }
 
@@ -100,43 +106,27 @@ pub fn write<'a>(
 /// # Errors
 /// A file that is missing or damaged, a tensor of booleans or of an exotic float type.
 pub fn load(path: &Path) -> Result<Stock> {
-    let bytes = std::fs::read(path).at(path.display())?;
-    decode(&bytes).at(path.display())
+    let pieces = Pieces::open(path).at(path.display())?;
+    decode(&pieces).at(path.display())
 }
 
-/// The layers of the model in `bytes`: `conv1_1.weight` is the tensor `weight` of the layer
-/// `conv1_1`. Byte strings and what an optimizer remembers belong to no layer.
-pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
-    let stock = decode(bytes)?;
+/// The layers of the model in `pieces`: `conv1_1.weight` is the tensor `weight` of the layer
+/// `conv1_1`. Byte strings and what an optimizer remembers belong to no layer, and what only counts
+/// is left out.
+pub(super) fn read_layers(pieces: &Pieces) -> Result<Contents> {
+    let stock = decode(pieces)?;
     document::check_states(stock.tensors.iter().map(|stored| stored.name.as_str()))?;
-    let mut layers: Vec<SourceLayer> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    // Their sizes are checked already.
+    let mut found = Layers::of_at_most(u64::MAX);
     for stored in stock.tensors {
-        let StoredData::Numbers(values) = stored.data else {
-            continue;
-        };
-        if document::is_state(&stored.name) {
-            continue;
+        let (layer, role) = layers::split(&stored.name);
+        let is_aside = layers::is_bookkeeping(stored.is_float, &stored.shape, role);
+        match stored.data {
+            StoredData::Numbers(values) if !is_aside && !document::is_state(&stored.name) => {
+                found.push((layer, role), &stored.name, stored.shape, values)?;
+            }
+            _ => {}
         }
-        let Some((layer, role)) = stored.name.rsplit_once('.') else {
-            let problem = format!("tensor `{}` names no layer", stored.name.escape_debug());
-            return Err(Error::new(problem).help("names are `<layer>.<role>`: `conv1_1.weight`"));
-        };
-        let place = *places.entry(layer.to_string()).or_insert_with(|| {
-            layers.push(SourceLayer {
-                name: layer.to_string(),
-                kind: None,
-                filter: None,
-                tensors: Vec::new(),
-            });
-            layers.len() - 1
-        });
-        layers[place].tensors.push(SourceTensor {
-            name: role.to_string(),
-            path: None,
-            shape: stored.shape,
-            values,
-        });
     }
     let mut metadata = stock.metadata;
     for (key, author) in [
@@ -150,25 +140,35 @@ pub(super) fn read_layers(bytes: &[u8]) -> Result<Contents> {
     }
     Ok(Contents {
         format: Format::Safetensors,
-        layers,
+        layers: found.finish(),
         metadata,
     })
 }
 
-/// Everything that the file in `bytes` holds.
-pub(super) fn decode(bytes: &[u8]) -> Result<Stock> {
-    let damaged = |error: safetensors::SafeTensorError| {
-        Error::new(format!("is not a complete safetensors file: {error}"))
-            .help("the file is truncated or damaged: copy it again and compare its size")
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let mut tensors = Vec::with_capacity(file.len());
-    for name in header.offset_keys() {
-        let view = file.tensor(&name).map_err(damaged)?;
-        let data = values(&view).map_err(|e| e.at(name.escape_debug()))?;
-        let shape = view.shape().to_vec();
-        tensors.push(Stored { name, shape, data });
+/// Everything that the file in `pieces` holds.
+pub(super) fn decode(pieces: &Pieces) -> Result<Stock> {
+    let (start, header) = read_header(pieces)?;
+    let names = header.offset_keys();
+    let mut tensors = Vec::with_capacity(names.len());
+    let mut end = 0;
+    for name in names {
+        let place = name.escape_debug();
+        let info = header.info(&name).ok_or_else(|| damaged("a tensor is lost"))?;
+        let (first, last) = info.data_offsets;
+        if first != end || size(info) != last.checked_sub(first) {
+            return Err(damaged("a tensor does not fit its place").at(place));
+        }
+        end = last;
+        let data = values(pieces, start + first as u64, info).map_err(|e| e.at(place))?;
+        tensors.push(Stored {
+            shape: info.shape.clone(),
+            is_float: element(info.dtype).is_some_and(Element::is_float),
+            name,
+            data,
+        });
+    }
+    if start.checked_add(end as u64) != Some(pieces.len()) {
+        return Err(damaged("its length is not what its header says"));
     }
     let metadata = header.metadata().clone().unwrap_or_default();
     Ok(Stock {
@@ -177,9 +177,33 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Stock> {
     })
 }
 
-fn values(view: &TensorView) -> Result<StoredData> {
-    let element = match view.dtype() {
-        Dtype::U8 => return Ok(StoredData::Bytes(view.data().to_vec())),
+/// Bytes of the longest header, as the format limits it.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// The header, and where the data begin.
+fn read_header(pieces: &Pieces) -> Result<(u64, Metadata)> {
+    let length = u64::from_le_bytes(pieces.array(0)?);
+    if length > LONGEST_HEADER {
+        return Err(damaged("its header is too long"));
+    }
+    let header = serde_json::from_slice(&pieces.read(8, length)?);
+    Ok((8 + length, header.map_err(damaged)?))
+}
+
+fn damaged(problem: impl fmt::Display) -> Error {
+    Error::new(format!("is not a complete safetensors file: {problem}"))
+        .help("the file is truncated or damaged: copy it again and compare its size")
+}
+
+/// Bytes of a tensor, if so many can be.
+fn size(info: &TensorInfo) -> Option<usize> {
+    let bits = strides::count(&info.shape)?.checked_mul(info.dtype.bitsize())?;
+    (bits % 8 == 0).then_some(bits / 8)
+}
+
+fn element(dtype: Dtype) -> Option<Element> {
+    Some(match dtype {
+        Dtype::U8 => Element::U8,
         Dtype::F16 => Element::F16,
         Dtype::BF16 => Element::Bf16,
         Dtype::F32 => Element::F32,
@@ -191,17 +215,25 @@ fn values(view: &TensorView) -> Result<StoredData> {
         Dtype::U16 => Element::U16,
         Dtype::U32 => Element::U32,
         Dtype::U64 => Element::U64,
-        other => {
-            let problem = format!("tensors of type {other} are not supported");
-            return Err(Error::new(problem).help("floats of 16 to 64 bits and integers are read"));
-        }
-    };
-    let count = view.data().len() / element.size();
-    let numbers = element.decode(ByteOrder::Little, count, |take: &mut dyn FnMut(&[u8])| {
-        take(view.data());
-        Ok(())
-    });
-    numbers.map(StoredData::Numbers)
+        _ => return None,
+    })
+}
+
+fn values(pieces: &Pieces, start: u64, info: &TensorInfo) -> Result<StoredData> {
+    let (first, last) = info.data_offsets;
+    let length = (last - first) as u64;
+    if info.dtype == Dtype::U8 {
+        return pieces.read(start, length).map(StoredData::Bytes);
+    }
+    let element = element(info.dtype).ok_or_else(|| {
+        let problem = format!("tensors of type {} are not supported", info.dtype);
+        Error::new(problem).help("floats of 16 to 64 bits and integers are read")
+    })?;
+    // Before anything is allocated.
+    pieces.check(start, length)?;
+    let count = length as usize / element.size();
+    let feed = |take: &mut dyn FnMut(&[u8])| pieces.for_each_block(start, length, take);
+    element.decode(ByteOrder::Little, count, feed).map(StoredData::Numbers)
 }
 
 /// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes

@@ -196,10 +196,12 @@ fn the_kind_of_a_file_follows_from_its_content() {
     assert_eq!(Kind::of(b"\x80\x02}q\x00("), Kind::Pickle);
     assert_eq!(Kind::of(b"(dp1\nS'model'\n"), Kind::Pickle);
     assert_eq!(Kind::of(b"\x80\x02\0\0\0\0\0\0{\"a\""), Kind::Safetensors);
+    assert_eq!(Kind::of(b"\x89HDF\r\n"), Kind::Hdf5);
+    assert_eq!(Kind::of(b"PK\x03\x04"), Kind::Zip);
+    assert_eq!(Kind::of(b"\x08\x07\x12\x07pytorch"), Kind::Onnx);
+    assert_eq!(Kind::of(&pytorch::MAGIC), Kind::PyTorchLegacy);
     for bytes in [
         &b""[..],
-        b"\x89HDF\r\n",
-        b"PK\x03\x04",
         b"\x1f\x8b\x08",
         b"<html>",
         b"abc",
@@ -262,16 +264,15 @@ fn a_truncated_pickle_is_an_error_wherever_it_ends() -> Result<()> {
     for file in PROTOCOLS {
         let bytes = fs::read(fixture(file))?;
         for length in (0..bytes.len()).step_by(3) {
-            let (layers, whole) = (
-                neon::read(&bytes[..length]),
-                neon::document(&bytes[..length]),
-            );
+            let pieces = Pieces::of(bytes[..length].to_vec());
+            let (layers, whole) = (neon::read(&pieces), neon::document(&pieces));
             assert!(layers.is_err() && whole.is_err(), "{file}: {length} bytes");
         }
     }
     let bytes = fs::read(fixture("neon/source_vgg_tiny_fused.p"))?;
     for length in (0..bytes.len()).step_by(997) {
-        assert!(neon::read(&bytes[..length]).is_err(), "{length} bytes");
+        let pieces = Pieces::of(bytes[..length].to_vec());
+        assert!(neon::read(&pieces).is_err(), "{length} bytes");
     }
     Ok(())
 }
@@ -292,8 +293,9 @@ fn a_mutated_pickle_is_read_or_refused_and_never_a_panic() -> Result<()> {
                     _ => bytes[place] = stream.below(256) as u8,
                 }
             }
-            drop(neon::document(&bytes));
-            match neon::read(&bytes) {
+            let pieces = Pieces::of(bytes);
+            drop(neon::document(&pieces));
+            match neon::read(&pieces) {
                 Ok(_) => read += 1,
                 Err(_) => refused += 1,
             }

@@ -64,6 +64,22 @@ impl File {
         self.names.clone()
     }
 
+    /// As `pure::File::is_single`.
+    pub fn is_single(&self, name: &str) -> Result<bool> {
+        let dataset = self.file.dataset(name).map_err(failed);
+        let dataset = dataset.at(format_args!("{}: {name}", self.path.display()))?;
+        Ok(dataset.shape().is_empty())
+    }
+
+    /// As `pure::File::text`.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let attribute = self.file.attr(name).ok()?;
+        match attribute_value(&attribute).ok()? {
+            Attribute::Strings(texts) => texts.into_iter().next(),
+            _ => None,
+        }
+    }
+
     /// As `pure::File::table`.
     pub fn table(&self, name: &str) -> Result<Option<Table>> {
         if !self.names.iter().any(|found| found == name) {

@@ -52,6 +52,21 @@ impl File {
         self.file.dataset_names()
     }
 
+    /// Whether the dataset called `name` is a single value, which is no table.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn is_single(&self, name: &str) -> Result<bool> {
+        let dataset = self.file.dataset(name).map_err(failed);
+        let dataset = dataset.at(format_args!("{}: {name}", self.path.display()))?;
+        Ok(dataset.shape().is_empty())
+    }
+
+    /// The file's own attribute called `name`, if it is a text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.file.attr_string(name).ok()
+    }
+
     /// The table called `name`; `None` if the file has none.
     ///
     /// # Errors

@@ -15,15 +15,16 @@ use crate::source::document::{
 use crate::source::layout::Conversion;
 use crate::source::numpy::{self, Scalar};
 use crate::source::pickle::value::Value;
-use crate::source::pickle::{self, Node, NodeId, Pickle};
+use crate::source::pickle::{self, Dialect, Node, NodeId, Pickle};
+use crate::source::pieces::Pieces;
 
-/// Reads the pickle in `bytes`.
+/// Reads the pickle in `pieces`.
 ///
 /// # Errors
 /// A pickle that is malformed, refused or not a model of neon's, or that holds more than a model
 /// does; two layers of one name, parameters that are no dictionary of arrays.
-pub fn document(bytes: &[u8]) -> Result<Document> {
-    let pickle = pickle::parse(bytes)?;
+pub(in crate::source) fn document(pieces: &Pieces) -> Result<Document> {
+    let pickle = pickle::parse(pieces, 0, Dialect::Numpy)?;
     let root = pickle.root();
     let has = |key| get(&pickle, root, key).map(|value| value.is_some());
     if !has("layer_params_states")? && !has("model")? {
@@ -31,12 +32,12 @@ pub fn document(bytes: &[u8]) -> Result<Document> {
     }
     let mut walk = Walk {
         pickle: &pickle,
-        reader: Reader::new(&pickle, bytes.len()),
+        reader: Reader::new(&pickle, pieces.len() as usize),
         names: HashSet::new(),
         tensors: Vec::new(),
         left_out: Vec::new(),
         steps_left: MOST_VALUES,
-        text_left: SHARED_TEXT + bytes.len(),
+        text_left: SHARED_TEXT.saturating_add(pieces.len() as usize),
         depth: 0,
     };
     let description = walk.value(root, "")?;
@@ -60,7 +61,7 @@ const DEEPEST: usize = 100;
 const SHARED_TEXT: usize = 1 << 24;
 
 struct Walk<'a> {
-    pickle: &'a Pickle<'a>,
+    pickle: &'a Pickle,
     /// Reads arrays, and counts what they hold.
     reader: Reader<'a>,
     /// Of all tensors.
@@ -133,10 +134,12 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, id: NodeId) -> Result<Option<Value>> {
-        if let Node::Bytes(bytes) | Node::Text(bytes) = self.pickle.node(id) {
-            self.take_text(bytes.len())?;
-        }
-        Ok(self.pickle.text(id).map(Value::text))
+        let (Node::Bytes(bytes) | Node::Text(bytes)) = self.pickle.node(id) else {
+            return Ok(None);
+        };
+        self.take_text(bytes.len() as usize)?;
+        let text = String::from_utf8(self.pickle.copy(bytes)?);
+        Ok(text.ok().map(Value::Text))
     }
 
     /// All of them, or, if one cannot be kept, none.

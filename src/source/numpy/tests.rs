@@ -1,7 +1,7 @@
 //! Arrays written as programs of protocol 0: good ones, and damaged in every part.
 
 use super::*;
-use crate::source::pickle::parse;
+use crate::source::pickle::tests::parse;
 
 /// The program of an array: shape and data as programs, dtype by its code and byte order.
 fn program(shape: &str, code: &str, order: &str, data: &[u8]) -> Vec<u8> {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::super::pieces::Pieces;
+use super::global::{Dialect, Global, known, refusal, shown};
 use super::input::Input;
-use super::{Global, Node, NodeId, Pickle, opcode};
+use super::{Bytes, Node, NodeId, Pickle, opcode};
 use crate::error::{Error, Result};
 
 /// The machine while it runs. Elements are moved or paid for from the budget, never copied for
@@ -11,8 +13,12 @@ use crate::error::{Error, Result};
 pub struct Machine<'a> {
     /// Steps left, and elements that may still be copied.
     budget: usize,
+    dialect: Dialect,
+    pieces: &'a Pieces,
     input: Input<'a>,
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<Node>,
+    /// Of globals without meaning.
+    names: Vec<String>,
     stack: Vec<NodeId>,
     /// Heights of the stack at which a mark lies.
     marks: Vec<usize>,
@@ -20,11 +26,15 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    /// For the pickle at `offset`.
+    pub fn new(pieces: &'a Pieces, offset: u64, dialect: Dialect) -> Self {
         Self {
             budget: LONGEST_PROGRAM,
-            input: Input::new(bytes),
+            dialect,
+            pieces,
+            input: Input::new(pieces, offset),
             nodes: Vec::new(),
+            names: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
@@ -32,13 +42,18 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs the program to its end.
-    pub fn run(mut self) -> Result<Pickle<'a>> {
+    pub fn run(mut self) -> Result<Pickle> {
         loop {
             let place = self.input.position();
             let stopped = self.step().map_err(|e| e.at(format!("byte {place}")))?;
             if let Some(root) = stopped {
-                let nodes = self.nodes;
-                return Ok(Pickle { nodes, root });
+                return Ok(Pickle {
+                    pieces: self.pieces.clone(),
+                    nodes: self.nodes,
+                    names: self.names,
+                    root,
+                    end: self.input.position(),
+                });
             }
         }
     }
@@ -76,6 +91,7 @@ impl<'a> Machine<'a> {
             | opcode::STACK_GLOBAL
             | opcode::REDUCE
             | opcode::NEWOBJ
+            | opcode::BINPERSID
             | opcode::BUILD => self.object(opcode)?,
             _ => self.container(opcode)?,
         }
@@ -107,44 +123,81 @@ impl<'a> Machine<'a> {
         match opcode {
             opcode::GLOBAL => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                let global = admit(module, name)?;
+                let global = self.admit(&module, &name)?;
                 self.push(Node::Global(global));
             }
             opcode::STACK_GLOBAL => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let global = admit(self.name(module)?, self.name(name)?)?;
+                let (module, name) = (self.name(module)?, self.name(name)?);
+                let global = self.admit(&module, &name)?;
                 self.push(Node::Global(global));
             }
-            opcode::BUILD => {
-                let (content, object) = (self.pop()?, self.top()?);
-                let Node::Call { state, .. } = self.node_mut(object) else {
-                    return Err(Error::new("the state of something that has none is set"));
-                };
-                *state = Some(content);
+            opcode::BINPERSID if self.dialect == Dialect::PyTorch => {
+                let id = self.pop()?;
+                self.push(Node::Persistent(id));
             }
-            _ => {
-                let (arguments, callable) = (self.pop()?, self.pop()?);
-                let (&Node::Global(callable), Node::Tuple(_)) =
-                    (self.node(callable), self.node(arguments))
-                else {
-                    return Err(Error::new("something that is not a function is called"));
-                };
-                let call = match callable {
-                    Global::OrderedDict => self.ordered_dict(arguments)?,
-                    _ => Node::Call {
-                        callable,
-                        arguments,
-                        state: None,
-                    },
-                };
-                self.push(call);
-            }
+            opcode::BUILD => self.build()?,
+            opcode::REDUCE | opcode::NEWOBJ => self.call(opcode)?,
+            _ => return Err(unsupported(opcode)),
         }
         Ok(())
     }
 
+    /// Records the state of an object. Of a dictionary only the items count.
+    fn build(&mut self) -> Result<()> {
+        let (content, object) = (self.pop()?, self.top()?);
+        match self.node_mut(object) {
+            Node::Call { state, .. } => *state = Some(content),
+            Node::Dict(_) => {}
+            _ => return Err(Error::new("the state of something that has none is set")),
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, opcode: u8) -> Result<()> {
+        let (arguments, callable) = (self.pop()?, self.pop()?);
+        let callable = match *self.node(callable) {
+            Node::Global(callable) => Some(callable),
+            // A class with its source, as PyTorch once wrote modules.
+            Node::Persistent(_) if opcode == opcode::NEWOBJ => Some(Global::Builtin),
+            _ => None,
+        };
+        let (Some(callable), Node::Tuple(_)) = (callable, self.node(arguments)) else {
+            return Err(Error::new("something that is not a function is called"));
+        };
+        let call = match callable {
+            Global::OrderedDict => self.ordered_dict(arguments)?,
+            Global::DefaultDict => Node::Dict(Vec::new()),
+            // A new object of a class does nothing yet; a function might do anything.
+            Global::Other(name) if opcode == opcode::REDUCE => {
+                let name = self.names.get(name as usize).map_or("", String::as_str);
+                return Err(refusal(self.dialect, name));
+            }
+            _ => Node::Call {
+                callable,
+                arguments,
+                state: None,
+            },
+        };
+        self.push(call);
+        Ok(())
+    }
+
+    fn admit(&mut self, module: &str, name: &str) -> Result<Global> {
+        if let Some(global) = known(self.dialect, module, name) {
+            return Ok(global);
+        }
+        let name = shown(module, name);
+        if self.dialect == Dialect::Numpy {
+            return Err(refusal(self.dialect, &name));
+        }
+        self.names.push(name);
+        // Fits: there are at most LONGEST_PROGRAM.
+        Ok(Global::Other(self.names.len() as u32 - 1))
+    }
+
     /// `OrderedDict()` or `OrderedDict(pairs)` as a dictionary, since items may be set on it later.
-    fn ordered_dict(&mut self, arguments: NodeId) -> Result<Node<'a>> {
+    fn ordered_dict(&mut self, arguments: NodeId) -> Result<Node> {
         let list = match self.node(arguments) {
             Node::Tuple(items) => items.first().copied(),
             _ => None,
@@ -206,26 +259,28 @@ impl<'a> Machine<'a> {
                 let entries = pairs(&self.pop_to_mark()?)?;
                 self.extend_dict(&entries)?;
             }
-            _ => return Err(Error::new(format!("opcode {opcode:#04x} is not supported"))),
+            _ => return Err(unsupported(opcode)),
         }
         Ok(())
     }
 
     fn extend_list(&mut self, more: &[NodeId]) -> Result<()> {
         let list = self.top()?;
-        let Node::List(items) = self.node_mut(list) else {
-            return Err(Error::new("something is appended to what is no list"));
-        };
-        items.extend_from_slice(more);
+        match self.node_mut(list) {
+            Node::List(items) => items.extend_from_slice(more),
+            node if is_opaque(node) => {}
+            _ => return Err(Error::new("something is appended to what is no list")),
+        }
         Ok(())
     }
 
     fn extend_dict(&mut self, more: &[(NodeId, NodeId)]) -> Result<()> {
         let dict = self.top()?;
-        let Node::Dict(entries) = self.node_mut(dict) else {
-            return Err(Error::new("an item is set in what is no dictionary"));
-        };
-        entries.extend_from_slice(more);
+        match self.node_mut(dict) {
+            Node::Dict(entries) => entries.extend_from_slice(more),
+            node if is_opaque(node) => {}
+            _ => return Err(Error::new("an item is set in what is no dictionary")),
+        }
         Ok(())
     }
 
@@ -239,23 +294,26 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn name(&self, id: NodeId) -> Result<&str> {
+    fn name(&self, id: NodeId) -> Result<String> {
         let text = match self.node(id) {
-            Node::Bytes(bytes) | Node::Text(bytes) => std::str::from_utf8(bytes).ok(),
+            Node::Bytes(Bytes::Held(bytes)) | Node::Text(Bytes::Held(bytes)) => {
+                std::str::from_utf8(bytes).ok()
+            }
             _ => None,
         };
-        text.ok_or_else(|| Error::new("the name of a global is not text"))
+        let no_text = || Error::new("the name of a global is not text");
+        text.map(str::to_string).ok_or_else(no_text)
     }
 
-    fn node(&self, id: NodeId) -> &Node<'a> {
+    fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }
 
-    fn node_mut(&mut self, id: NodeId) -> &mut Node<'a> {
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
         &mut self.nodes[id.0 as usize]
     }
 
-    fn push(&mut self, node: Node<'a>) {
+    fn push(&mut self, node: Node) {
         // Fits: there are at most LONGEST_PROGRAM nodes.
         self.stack.push(NodeId(self.nodes.len() as u32));
         self.nodes.push(node);
@@ -287,40 +345,14 @@ impl<'a> Machine<'a> {
 /// memory of a hostile program stay within a second and some 100 MB.
 const LONGEST_PROGRAM: usize = 1 << 20;
 
-/// Python 2 called the module of built-ins `__builtin__`; numpy 2 calls its core `_core`.
-fn allowed(module: &str, name: &str) -> Option<Global> {
-    Some(match (module, name) {
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::Reconstruct,
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Global::Scalar,
-        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Global::FromBuffer,
-        ("numpy", "ndarray") => Global::Ndarray,
-        ("numpy", "dtype") => Global::Dtype,
-        ("_codecs", "encode") => Global::Encode,
-        ("collections", "OrderedDict") => Global::OrderedDict,
-        ("builtins" | "__builtin__", "bytes" | "bytearray") => Global::Bytes,
-        ("builtins" | "__builtin__", "set" | "frozenset" | "object" | "slice" | "complex") => {
-            Global::Builtin
-        }
-        _ => return None,
-    })
+/// An object without meaning, which may be a list or a dictionary to Python.
+fn is_opaque(node: &Node) -> bool {
+    use Global::{Builtin, Other};
+    matches!(node, Node::Call { callable: Other(_) | Builtin, .. })
 }
 
-fn admit(module: &str, name: &str) -> Result<Global> {
-    let refused = || {
-        let (module, name) = (shown(module), shown(name));
-        let problem = format!("refuses the global `{module}.{name}`, which no array needs");
-        Error::new(problem).help(
-            "Python would run whatever such a pickle says; if you trust its author, load it \
-             there and save the weights as neon or numpy does",
-        )
-    };
-    allowed(module, name).ok_or_else(refused)
-}
-
-/// A name from the file, fit for a message.
-fn shown(name: &str) -> String {
-    let start = name.chars().take(80);
-    start.flat_map(char::escape_debug).collect()
+fn unsupported(opcode: u8) -> Error {
+    Error::new(format!("opcode {opcode:#04x} is not supported"))
 }
 
 fn pairs(items: &[NodeId]) -> Result<Vec<(NodeId, NodeId)>> {

@@ -6,9 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+/// The pickle in `bytes`, of numpy's dialect.
+pub fn parse(bytes: &[u8]) -> Result<Pickle> {
+    super::parse(&Pieces::of(bytes.to_vec()), 0, Dialect::Numpy)
+}
+
 /// The opcodes of a program, and the globals that it names.
 pub fn opcodes_and_globals(bytes: &[u8]) -> Result<(BTreeSet<u8>, BTreeSet<String>)> {
-    let mut input = input::Input::new(bytes);
+    let pieces = Pieces::of(bytes.to_vec());
+    let mut input = input::Input::new(&pieces, 0);
     let (mut opcodes, mut globals) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let opcode = input.byte()?;
@@ -76,7 +82,7 @@ fn strings_of_protocol_0_are_unescaped() -> Result<()> {
     let pickle = parse(b"S'a\\x00\\xff\\n\\'\\\\'\n.")?;
     assert_eq!(
         *pickle.node(pickle.root()),
-        Node::Bytes(b"a\x00\xff\n'\\"[..].into())
+        Node::Bytes(Bytes::Held(b"a\x00\xff\n'\\"[..].into()))
     );
     let pickle = parse(b"V\xfc\\u20ac\\U0001f600 \\n\n.")?;
     assert_eq!(pickle.text(pickle.root()), Some("ü€😀 \\n"));
@@ -279,8 +285,12 @@ fn assert_same(pickle: &Pickle, id: NodeId, other: &serde_pickle::Value) {
         (Node::Bool(ours), Value::Bool(theirs)) => assert_eq!(ours, theirs),
         (Node::Int(ours), Value::I64(theirs)) => assert_eq!(ours, theirs),
         (Node::Float(ours), Value::F64(theirs)) => assert_eq!(ours, theirs),
-        (Node::Bytes(ours), Value::Bytes(theirs)) => assert_eq!(**ours, *theirs),
-        (Node::Text(ours), Value::String(theirs)) => assert_eq!(**ours, *theirs.as_bytes()),
+        (Node::Bytes(ours), Value::Bytes(theirs)) => {
+            assert_eq!(pickle.copy(ours).as_ref(), Ok(theirs));
+        }
+        (Node::Text(ours), Value::String(theirs)) => {
+            assert_eq!(pickle.copy(ours).as_deref(), Ok(theirs.as_bytes()));
+        }
         (Node::List(ours), Value::List(theirs)) | (Node::Tuple(ours), Value::Tuple(theirs)) => {
             assert_eq!(ours.len(), theirs.len());
             ours.iter()

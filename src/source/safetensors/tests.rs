@@ -4,6 +4,11 @@ use std::sync::LazyLock;
 
 use super::*;
 
+/// The file in `bytes`.
+fn decode(bytes: &[u8]) -> Result<Stock> {
+    super::decode(&Pieces::of(bytes.to_vec()))
+}
+
 const WEIGHT: [f32; 4] = [1.0, -2.5, f32::MIN_POSITIVE, 4.0];
 static BIAS: Numbers = Numbers::F32(Vec::new());
 static NUMBERS: LazyLock<[Numbers; 2]> =
@@ -156,10 +161,39 @@ fn a_damaged_file_is_an_error() -> Result<()> {
     for header in [tensor("BOOL", 4), tensor("F32", 4), tensor("U8", u64::MAX)] {
         assert!(decode(&file(&header, &[0; 4])).is_err(), "{header}");
     }
-    let nameless = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let error = read_layers(&file(nameless, &[0; 4]))
-        .err()
-        .map(|e| e.to_string());
-    assert!(error.is_some_and(|e| e.contains("tensor `w` names no layer")));
+    Ok(())
+}
+
+#[test]
+fn names_of_pytorch_are_read_and_counters_left_out() -> Result<()> {
+    let tensor = |name, dtype, start: usize, end: usize, shape| {
+        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}}"#)
+    };
+    let header = [
+        tensor("norm.num_batches_tracked", "I64", 0, 8, "[]"),
+        tensor("norm.running_mean", "F32", 8, 12, "[1]"),
+        tensor("norm.running_var", "F32", 12, 16, "[1]"),
+        tensor("cls_token", "F32", 16, 20, "[1,1]"),
+        tensor("weight", "F32", 20, 24, "[1]"),
+        tensor("logit_scale", "F32", 24, 28, "[]"),
+    ];
+    let header = format!("{{{}}}", header.join(","));
+    let data: Vec<u8> = [7u8; 8].into_iter().chain([0; 20]).collect();
+    let contents = read_layers(&Pieces::of(file(&header, &data)))?;
+    let found: Vec<_> = contents
+        .layers
+        .iter()
+        .flat_map(|layer| layer.tensors.iter().map(move |t| (layer.name.as_str(), t)))
+        .map(|(layer, t)| (layer, t.name.as_str(), t.path.as_deref()))
+        .collect();
+    let expected = [
+        ("norm", "running_mean", None),
+        ("norm", "running_var", None),
+        ("cls_token", "cls_token", Some("cls_token")),
+        ("(root)", "weight", Some("weight")),
+        ("logit_scale", "logit_scale", Some("logit_scale")),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(contents.layers[0].kind.as_deref(), Some("BatchNorm"));
     Ok(())
 }

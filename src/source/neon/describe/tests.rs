@@ -79,7 +79,7 @@ fn a_vgg_is_described_as_neon_describes_it() -> Result<()> {
     let Document {
         described: Some(Described::Neon(neons)),
         ..
-    } = crate::source::neon::document(&bytes)?
+    } = crate::source::neon::document(&crate::source::pieces::Pieces::of(bytes))?
     else {
         return Err(Error::new("no description"));
     };
