@@ -6,7 +6,6 @@ use super::*;
 use crate::config::experiment::Initializer;
 use crate::model::spec::{Padding, ParameterSpec};
 
-mod bench;
 mod operations;
 mod vgg;
 
