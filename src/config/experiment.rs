@@ -238,6 +238,20 @@ impl Model {
     }
 }
 
+impl Body {
+    /// Whether it has batch norms besides layers of that type.
+    pub fn has_batch_norm(&self) -> bool {
+        match self {
+            Body::Architecture { architecture, .. } => architecture.has_batch_norm(),
+            Body::Layers { layers } => {
+                let of_norms = |kind: &LayerKind| !matches!(kind, LayerKind::Fire { .. });
+                let mut blocks = layers.iter().filter(|layer| layer.kind.is_block());
+                blocks.any(|block| of_norms(&block.kind))
+            }
+        }
+    }
+}
+
 fn full() -> f64 {
     1.0
 }

@@ -4,6 +4,7 @@
 //! between two keys; those are [`super::resolve`]'s. One layer of configuration (a file, an
 //! environment variable, an argument) has this type, and so has the sum of all layers.
 
+mod layer;
 mod optimizer;
 mod preprocessing;
 
@@ -18,9 +19,10 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::experiment::{
     Architecture, Backend, Convention, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName,
-    PaddingSize, PaddingWord, PoolingSize, Shortcut, Statistics,
+    PoolingSize, Statistics,
 };
 use crate::numbers::Dtype;
+pub use layer::{LayerTable, LayerType, Pixels};
 pub use optimizer::{
     AlgorithmName, LayerRuleTable, OptimizerTable, RuleTable, ScheduleName, ScheduleTable,
 };
@@ -121,65 +123,6 @@ pub struct ModelTable {
     pub pooling: Option<Word<PoolingSize>>,
     pub dropout_scaling: Option<Word<DropoutScaling>>,
 }
-
-/// One entry of `[[model.layers]]`; which keys it may have depends on its type.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LayerTable {
-    pub name: Option<String>,
-    #[serde(rename = "type")]
-    pub kind: Option<Word<LayerType>>,
-    pub from: Option<String>,
-    pub with: Option<Vec<String>>,
-    pub channels: Option<usize>,
-    pub features: Option<usize>,
-    pub kernel: Option<usize>,
-    pub stride: Option<usize>,
-    pub padding: Option<Pixels>,
-    pub groups: Option<usize>,
-    pub bias: Option<bool>,
-    pub initializer: Option<NameOrTable>,
-    pub rate: Option<f64>,
-    pub epsilon: Option<f64>,
-    pub momentum: Option<f64>,
-    pub slope: Option<f64>,
-    pub limit: Option<f64>,
-    pub alpha: Option<f64>,
-    pub squeeze: Option<usize>,
-    pub expand: Option<usize>,
-    pub expansion: Option<usize>,
-    pub shortcut: Option<Word<Shortcut>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LayerType {
-    Convolution,
-    Bias,
-    Relu,
-    Elu,
-    Tanh,
-    Sigmoid,
-    MaxPooling,
-    AveragePooling,
-    GlobalAveragePooling,
-    Dropout,
-    Linear,
-    BatchNorm,
-    Add,
-    Concatenate,
-    Subsample,
-    Fire,
-    BasicBlock,
-    Bottleneck,
-    DepthwiseSeparable,
-    InvertedResidual,
-    Softmax,
-}
-
-/// `padding = 1`, or `padding = "same"`.
-#[derive(Debug, Clone, Copy)]
-pub struct Pixels(pub PaddingSize);
 
 /// `"kaiming"`, which is short for `{ name = "kaiming" }`, or a table.
 #[derive(Debug)]
@@ -309,40 +252,6 @@ impl<'de> Deserialize<'de> for Seeds {
             }
         }
         deserializer.deserialize_any(CountOrList)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pixels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberOrSame;
-
-        impl<'de> Visitor<'de> for NumberOrSame {
-            type Value = PaddingSize;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a number of pixels, or \"same\"")
-            }
-
-            fn visit_u64<E: de::Error>(self, pixels: u64) -> Result<PaddingSize, E> {
-                let too_large = |_| E::invalid_value(de::Unexpected::Unsigned(pixels), &self);
-                let pixels = usize::try_from(pixels).map_err(too_large);
-                pixels.map(PaddingSize::Pixels)
-            }
-
-            fn visit_i64<E: de::Error>(self, pixels: i64) -> Result<PaddingSize, E> {
-                let negative = |_| E::invalid_value(de::Unexpected::Signed(pixels), &self);
-                let pixels = usize::try_from(pixels).map_err(negative);
-                pixels.map(PaddingSize::Pixels)
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<PaddingSize, E> {
-                match PaddingWord::deserialize(StrDeserializer::<E>::new(word)) {
-                    Ok(word) => Ok(PaddingSize::Word(word)),
-                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(NumberOrSame).map(Pixels)
     }
 }
 

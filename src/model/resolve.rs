@@ -44,7 +44,7 @@ impl NetworkSpec {
                     .help("softmax may only be the last layer"));
             }
             match layer.kind.is_block() {
-                true => walk.block(layer, norms).map_err(|e| e.at(place()))?,
+                true => walk.block(layer, norms)?,
                 false => walk.layer(known)?,
             }
         }
@@ -129,6 +129,16 @@ impl<'a> Walk<'a> {
 
     /// Writes out a block and works out its parts.
     fn block(&mut self, block: &NamedLayer, norms: &BatchNorm) -> Result<()> {
+        let place = || format!("model: layer `{}`", block.name);
+        for part in self.parts(block, norms).map_err(|e| e.at(place()))? {
+            self.layer(&unknown(part))?;
+        }
+        let last = self.specs.len() - 1;
+        self.claim(&block.name, last).map_err(|e| e.at(place()))
+    }
+
+    /// The layers of a block.
+    fn parts(&self, block: &NamedLayer, norms: &BatchNorm) -> Result<Vec<NamedLayer>> {
         let input = match &block.from {
             Some(from) => Some(self.named(from)?),
             None => self.specs.last(),
@@ -147,10 +157,7 @@ impl<'a> Walk<'a> {
             &block.kind,
         )?;
         builder.begin_at(0, block.from.as_deref());
-        for part in builder.layers {
-            self.layer(&unknown(part))?;
-        }
-        self.claim(&block.name, self.specs.len() - 1)
+        Ok(builder.layers)
     }
 
     /// Works out one layer.

@@ -233,6 +233,34 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_trains_if_one_of_its_inputs_does_and_no_shortcut_is_cut() -> Result<()> {
+        let mut spec = vgg()?;
+        let layer = |name: &str| spec.layers.iter().position(|layer| layer.name == name);
+        let place = layer("conv3_2_relu").expect("the layer");
+        // From pool2, past conv3_1 and conv3_2.
+        let mut sum = spec.layers[place].clone();
+        sum.name = "sum".into();
+        sum.operation = Operation::Add;
+        sum.inputs = vec!["conv3_2_relu".into(), "pool2".into()];
+        spec.layers.insert(place + 1, sum);
+        let rates =
+            |frozen: &[(&str, f64)]| plain_rates(&spec, &multipliers(1.0, 1.0, frozen), |_| false);
+        let frozen = rates(&[("conv1_*", 0.0), ("conv2_*", 0.0), ("conv3_1*", 0.0)])?;
+        assert!(!frozen[place + 1].frozen, "conv3_2 is trained");
+        assert_eq!(spec.layers[frozen_prefix(&spec, &frozen)].name, "conv3_1");
+        let all = rates(&[("conv1_*", 0.0), ("conv2_*", 0.0), ("conv3_*", 0.0)])?;
+        assert!(all[place + 1].frozen);
+        assert_eq!(spec.layers[frozen_prefix(&spec, &all)].name, "conv4_1");
+        let most = rates(&[("conv1_*", 0.1), ("conv2_*", 0.1), ("conv3_2*", 0.01)])?;
+        assert_eq!(
+            most[place + 1].multiplier,
+            0.1,
+            "the largest of its inputs'"
+        );
+        Ok(())
+    }
+
+    #[test]
     fn each_layer_with_parameters_knows_its_optimizer() -> Result<()> {
         let optimizer = entries(&[
             Which::Class(Class::Bias),

@@ -251,7 +251,7 @@ fn refuse_foreign_keys(checks: &mut Checks, key: &str, kind: LayerType, table: &
     {
         let problem = format!("`{field}` does nothing in a layer of type {kind}");
         let help = match keys {
-            [] => format!("{kind} takes only `name` and `type`"),
+            [] => format!("{kind} takes only `name`, `type` and `from`"),
             keys => format!("{kind} takes {}", keys.join(", ")),
         };
         checks.refuse(&format!("{key}.{field}"), problem, help);

@@ -42,7 +42,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     } else {
         "seed"
     };
-    let experiment = Experiment {
+    let mut experiment = Experiment {
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype,
@@ -56,7 +56,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         data: data(&mut checks, file.data),
         preprocessing: preprocessing::preprocessing(&mut checks, file.preprocessing),
         model: model::model(&mut checks, file.model),
-        batch_norm: batch_norm(&mut checks, &file.batch_norm),
+        batch_norm: BatchNorm::default(),
         loss: loss(neon, file.loss),
         optimizer: optimizer::optimizer(&mut checks, file.optimizer, &schedule, epochs),
         schedule,
@@ -71,6 +71,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
             batches: file.record.batches.unwrap_or(false),
         },
     };
+    experiment.batch_norm = batch_norm(&mut checks, &file.batch_norm, &experiment.model.body);
     if experiment.model.initial_draws == InitialDraws::Neon {
         seeds_of_neon(&mut checks, key_of_seeds, &experiment.seeds);
     }
@@ -224,15 +225,24 @@ fn data(checks: &mut Checks, table: DataTable) -> Data {
     }
 }
 
-fn batch_norm(checks: &mut Checks, table: &BatchNormTable) -> BatchNorm {
+/// Of the batch norms that architectures and blocks have; layers of their own say theirs.
+fn batch_norm(checks: &mut Checks, table: &BatchNormTable, body: &Body) -> BatchNorm {
     let mut number = |range, key: &str, given: Option<f64>| {
-        let key = format!("batch_norm.{key}");
-        given.map(|value| checks.number(range, &key, given, value))
+        let value = given?;
+        let path = format!("batch_norm.{key}");
+        if !body.has_batch_norm() {
+            let problem = format!(
+                "`{key}` in [batch_norm] does nothing: no architecture and no block here has any"
+            );
+            let help = "remove it; a layer of type batch_norm has its own";
+            checks.refuse(&path, problem, help);
+        }
+        Some(checks.number(range, &path, given, value))
     };
     BatchNorm {
-        statistics: word(table.statistics, Statistics::Train),
         epsilon: number(POSITIVE, "epsilon", table.epsilon),
         momentum: number(BELOW_ONE, "momentum", table.momentum),
+        statistics: word(table.statistics, Statistics::Train),
     }
 }
 

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::experiment::Experiment;
 use super::{Environment, Overrides, load_with};
 
+mod architectures;
 mod compatibility;
 mod contradictions;
 mod directories;

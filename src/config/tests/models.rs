@@ -86,7 +86,7 @@ fn a_slope_in_an_activation_that_has_none() {
     |
   5 | slope = 0.1
     |         ^^^
-  help: tanh takes only `name` and `type`"
+  help: tanh takes only `name`, `type` and `from`"
     );
 }
 

@@ -1,5 +1,6 @@
 //! The resolved experiment, written as TOML, loads to the same experiment.
 
+use super::super::experiment::Architecture;
 use super::*;
 
 /// Loads the text, and again what it is written as, under the name of a record.
@@ -243,4 +244,115 @@ type = "bias"
 fn adam_and_a_multiplier_by_number_survive() {
     let adam = "optimizer = { algorithm = \"adam\", beta2 = 0.95 }\n";
     assert_round_trip(&format!("{LEAST}{adam}learning_rate_multiplier = 0\n"));
+}
+
+#[test]
+fn graphs_and_blocks_survive() {
+    let written = assert_round_trip(
+        r#"
+data.builtin = "smiles"
+model.convention = "keras"
+batch_norm = { statistics = "keep", epsilon = 1e-4, momentum = 0.05 }
+[[model.layers]]
+name = "conv1"
+type = "convolution"
+channels = 8
+kernel = 3
+padding = "same"
+groups = 1
+[[model.layers]]
+name = "relu1"
+type = "relu"
+limit = 6
+[[model.layers]]
+name = "grouped"
+type = "convolution"
+channels = 8
+kernel = 3
+padding = 1
+groups = 4
+[[model.layers]]
+name = "sum"
+type = "add"
+with = ["relu1"]
+[[model.layers]]
+name = "all"
+type = "concatenate"
+from = "grouped"
+with = ["sum", "relu1"]
+[[model.layers]]
+name = "half"
+type = "subsample"
+channels = 32
+stride = 2
+[[model.layers]]
+name = "fire"
+type = "fire"
+squeeze = 2
+expand = 4
+[[model.layers]]
+name = "basic"
+type = "basic_block"
+channels = 8
+[[model.layers]]
+name = "padded"
+type = "basic_block"
+channels = 16
+stride = 2
+shortcut = "pad"
+[[model.layers]]
+name = "bottleneck"
+type = "bottleneck"
+channels = 4
+[[model.layers]]
+name = "separable"
+type = "depthwise_separable"
+channels = 8
+stride = 2
+[[model.layers]]
+name = "inverted"
+type = "inverted_residual"
+channels = 8
+[[model.layers]]
+name = "classifier"
+type = "convolution"
+kernel = 1
+[[model.layers]]
+name = "pool"
+type = "global_average_pooling"
+[[model.layers]]
+name = "softmax"
+type = "softmax"
+"#,
+    );
+    for text in [
+        "name = \"conv1\"\ntype = \"convolution\"\nchannels = 8\nkernel = 3\nstride = 1\npadding = \"same\"\n\n",
+        "name = \"relu1\"\ntype = \"relu\"\nlimit = 6.0\n",
+        "padding = 1\ngroups = 4\n",
+        "name = \"all\"\nfrom = \"grouped\"\ntype = \"concatenate\"\nwith = [\"sum\", \"relu1\"]\n",
+        "type = \"basic_block\"\nchannels = 8\nstride = 1\nshortcut = \"projection\"\n",
+        "type = \"bottleneck\"\nchannels = 4\nstride = 1\nexpansion = 4\n",
+        "type = \"inverted_residual\"\nchannels = 8\nstride = 1\nexpansion = 6\n",
+        "name = \"classifier\"\ntype = \"convolution\"\nkernel = 1\nstride = 1\npadding = 0\n",
+        "[batch_norm]\nstatistics = \"keep\"\nepsilon = 0.0001\nmomentum = 0.05\n",
+    ] {
+        assert!(written.contains(text), "{text} is not in {written}");
+    }
+}
+
+#[test]
+fn every_architecture_survives() {
+    for architecture in Architecture::ALL {
+        let name = architecture.name();
+        let text = format!("data.builtin = \"smiles\"\nmodel.architecture = \"{name}\"\n");
+        let written = assert_round_trip(&text);
+        let of_vgg = name.starts_with("vgg");
+        assert_eq!(written.contains("\nwidths = "), of_vgg, "{written}");
+        // Of a squeezenet the convention decides.
+        let pooling = written.contains("\npooling = \"floor\"\n");
+        assert_eq!(pooling, !name.starts_with("squeezenet"), "{written}");
+    }
+    let narrow =
+        "data.builtin = \"smiles\"\nmodel.architecture = \"mobilenet_v1\"\nmodel.width = 0.25\n";
+    assert!(assert_round_trip(narrow).contains("\nwidth = 0.25\n"));
 }

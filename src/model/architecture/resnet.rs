@@ -107,15 +107,18 @@ fn groups(
 
 /// torchvision's, and, of the one that Keras has, Keras'.
 pub fn names(architecture: Architecture, name: &str) -> Vec<ForeignName> {
-    let theirs = torchvision([name.replace('_', ".")]);
-    let in_keras = match architecture {
-        Architecture::Resnet50 => name_in_keras(name),
-        _ => None,
-    };
-    let in_keras = in_keras.into_iter().flat_map(|name| keras([name]));
-    let old = (architecture == Architecture::Resnet50 && name == "fc").then(|| "fc1000".to_owned());
-    let old = old.into_iter().flat_map(|name| keras([name]));
-    theirs.chain(in_keras).chain(old).collect()
+    let mut names: Vec<_> = torchvision([name.replace('_', ".")]).collect();
+    match name {
+        _ if architecture != Architecture::Resnet50 => {}
+        // Its old name is that of Keras' separate package of applications.
+        "fc" => names.extend(keras(["predictions", "probs"].map(String::from))),
+        name => names.extend(
+            name_in_keras(name)
+                .into_iter()
+                .flat_map(|name| keras([name])),
+        ),
+    }
+    names
 }
 
 /// The usual implementation for PyTorch (Idelbayev 2018) follows torchvision.
@@ -128,7 +131,6 @@ fn name_in_keras(name: &str) -> Option<String> {
     match name {
         "conv1" => return Some("conv1_conv".to_owned()),
         "bn1" => return Some("conv1_bn".to_owned()),
-        "fc" => return Some("predictions".to_owned()),
         _ => {}
     }
     let (group, rest) = name.strip_prefix("layer")?.split_once('_')?;

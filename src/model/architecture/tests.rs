@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::model::spec::{LayerSpec, Role};
+use crate::model::spec::{LayerSpec, Operation, Role};
 
 /// Values in the trained tensors, and in all with running statistics: torchvision 0.29's
 /// `state_dict()`; of the resnets of section 4.2, Idelbayev's; of MobileNet v1, Keras'.
@@ -51,51 +51,214 @@ fn every_architecture_has_as_many_parameters_as_the_published_one() {
     }
 }
 
-/// Names of one convention that belong to more than one layer, or layers that have none.
-fn names_of(network: &NetworkSpec, convention: Convention) -> Vec<&str> {
-    let with_parameters = network.layers.iter().filter(|l| !l.parameters.is_empty());
-    let layers =
-        with_parameters.filter(|layer| layer.operation != crate::model::spec::Operation::Bias);
-    let first = |layer: &'_ LayerSpec| {
-        let names = layer.names.iter();
-        let mut names = names.filter(|name| name.convention == convention);
-        names.next().map(|name| name.name.clone())
-    };
-    let _ = first;
+/// The first name that each layer with parameters has in one convention; `None` where it has none.
+/// Biases are left out: theirs is that of the layer before.
+fn first_names(network: &NetworkSpec, convention: Convention) -> Vec<Option<&str>> {
+    let is_named =
+        |layer: &&LayerSpec| !layer.parameters.is_empty() && layer.operation != Operation::Bias;
+    let first = |layer: &'_ LayerSpec| layer.names.iter().position(|n| n.convention == convention);
+    let layers = network.layers.iter().filter(is_named);
     layers
-        .filter_map(|layer| {
-            layer
-                .names
-                .iter()
-                .find(|name| name.convention == convention)
-        })
-        .map(|name| name.name.as_str())
+        .map(|layer| first(layer).map(|index| layer.names[index].name.as_str()))
         .collect()
 }
 
+/// Architectures that Keras has.
+const IN_KERAS: [Architecture; 9] = [
+    Architecture::Vgg11,
+    Architecture::Vgg13,
+    Architecture::Vgg16,
+    Architecture::Vgg19,
+    Architecture::Resnet50,
+    Architecture::Squeezenet1_0,
+    Architecture::Squeezenet1_1,
+    Architecture::MobilenetV1,
+    Architecture::MobilenetV2,
+];
+
 #[test]
-fn every_layer_with_parameters_has_a_name_of_its_own_in_torchvision() {
-    for (architecture, ..) in SIZES {
-        let network = published(architecture);
-        let names = names_of(&network, Convention::Torchvision);
-        let unique: HashSet<_> = names.iter().collect();
-        assert_eq!(unique.len(), names.len(), "{architecture:?}");
+fn every_layer_with_parameters_has_a_name_of_its_own_in_each_convention() {
+    for architecture in Architecture::ALL {
+        for convention in [Convention::Torchvision, Convention::Keras] {
+            if convention == Convention::Keras && !IN_KERAS.contains(&architecture) {
+                continue;
+            }
+            let network = standard(architecture, convention, 1.0).expect("a network");
+            let names = first_names(&network, convention);
+            let unique: HashSet<_> = names.iter().flatten().collect();
+            assert_eq!(unique.len(), names.len(), "{architecture:?} {convention:?}");
+        }
     }
 }
 
 #[test]
-#[ignore]
-fn dump() {
-    let mut all = std::collections::BTreeMap::new();
+fn a_bias_is_called_like_the_layer_whose_bias_it_is() {
     for architecture in Architecture::ALL {
-        for convention in [Convention::Torchvision, Convention::Keras] {
-            for width in [1.0, 0.25, 0.5, 1.4] {
-                if let Ok(spec) = standard(architecture, convention, width) {
-                    let key = format!("{} {convention:?} {width}", architecture.name());
-                    all.insert(key, spec);
-                }
+        let network = published(architecture);
+        for pair in network.layers.windows(2) {
+            if pair[1].operation == Operation::Bias {
+                assert_eq!(pair[1].name, format!("{}_bias", pair[0].name));
+                assert_eq!(pair[1].names, pair[0].names);
             }
         }
     }
-    std::fs::write("/tmp/arch_specs.json", serde_json::to_string(&all).unwrap()).unwrap();
+}
+
+/// All names of a layer, joined.
+fn names_of(architecture: Architecture, layer: &str) -> String {
+    let network = published(architecture);
+    let found = network.layers.iter().find(|found| found.name == layer);
+    let names = found.unwrap_or_else(|| panic!("{layer}")).names.iter();
+    let names: Vec<_> = names.map(|name| name.name.as_str()).collect();
+    names.join(", ")
+}
+
+#[test]
+fn layers_have_the_names_of_their_checkpoints() {
+    use Architecture::*;
+    for (architecture, layer, names) in [
+        (Vgg16, "conv1_1", "features.0, block1_conv1"),
+        (Vgg16, "conv5_3_bias", "features.28, block5_conv3"),
+        (Vgg16, "fc6", "classifier.0, pre_logits.fc1, fc1"),
+        (Vgg16Bn, "conv5_3", "features.40, block5_conv3"),
+        (Vgg16Bn, "conv5_3_bn", "features.41"),
+        (Alexnet, "conv5", "features.10"),
+        (Alexnet, "fc8", "classifier.6"),
+        (Resnet18, "layer4_0_downsample_1", "layer4.0.downsample.1"),
+        (Resnet50, "conv1", "conv1, conv1_conv"),
+        (Resnet50, "layer2_3_bn2", "layer2.3.bn2, conv3_block4_2_bn"),
+        (
+            Resnet50,
+            "layer1_0_downsample_0",
+            "layer1.0.downsample.0, conv2_block1_0_conv",
+        ),
+        (Resnet50, "fc", "fc, predictions, probs"),
+        (Resnet20, "linear", "linear"),
+        (
+            Squeezenet1_0,
+            "fire9_squeeze1x1",
+            "features.12.squeeze, fire9/squeeze1x1",
+        ),
+        (
+            Squeezenet1_1,
+            "fire4_expand3x3_bias",
+            "features.6.expand3x3, fire4/expand3x3",
+        ),
+        (Squeezenet1_1, "conv10", "classifier.1, conv10"),
+        (MobilenetV1, "conv_pw_8", "blocks.3.2.conv_pw, conv_pw_8"),
+        (
+            MobilenetV1,
+            "conv_dw_13_bn",
+            "blocks.4.1.bn1, conv_dw_13_bn",
+        ),
+        (MobilenetV1, "conv_preds", "classifier, conv_preds"),
+        (
+            MobilenetV2,
+            "block_0_project",
+            "features.1.conv.1, blocks.0.0.conv_pw, expanded_conv_project",
+        ),
+        (
+            MobilenetV2,
+            "block_16_project_bn",
+            "features.17.conv.3, blocks.6.0.bn3, block_16_project_BN",
+        ),
+        (
+            MobilenetV2,
+            "fc",
+            "classifier.1, classifier, predictions, Logits",
+        ),
+    ] {
+        assert_eq!(names_of(architecture, layer), names, "{layer}");
+    }
+}
+
+#[test]
+fn a_renamed_layer_stands_where_the_architectures_own_does() {
+    let head_names = ["fc6_new", "fc7", "extra"].map(String::from);
+    let request = Request {
+        architecture: Architecture::Vgg11,
+        widths: &[1; 5],
+        width: 1.0,
+        head: &[4, 4, 4],
+        head_names: &head_names,
+        classifier: "cls_new",
+        dropout: 0.5,
+    };
+    let layers = layers(&request, Convention::Torchvision, BatchNorm::default());
+    let of = |name: &str| {
+        let mut layers = layers.iter();
+        let found = layers
+            .find(|known| known.layer.name == name)
+            .expect("the layer");
+        (
+            found.names.first().map(|name| name.name.as_str()),
+            found.renamed,
+        )
+    };
+    assert_eq!(of("fc6_new"), (Some("classifier.0"), true));
+    assert_eq!(of("fc6_new_bias"), (Some("classifier.0"), true));
+    assert_eq!(of("fc7"), (Some("classifier.3"), false));
+    assert_eq!(of("extra"), (None, false));
+    assert_eq!(of("cls_new"), (Some("classifier.6"), true));
+    assert_eq!(of("conv1_1_bias"), (Some("features.0"), false));
+    assert_eq!(of("fc6_new_relu"), (None, false));
+}
+
+#[test]
+fn keras_pads_at_the_bottom_norms_otherwise_and_rounds_down() {
+    let networks = |architecture| {
+        [Convention::Torchvision, Convention::Keras]
+            .map(|convention| standard(architecture, convention, 1.0).expect("a network"))
+    };
+    let of = |network: &NetworkSpec, name: &str| {
+        let found = network.layers.iter().find(|layer| layer.name == name);
+        found.expect("the layer").clone()
+    };
+    let [torchvision, keras] = networks(Architecture::MobilenetV2);
+    let padding = |network: &NetworkSpec| match of(network, "conv1").operation {
+        Operation::Convolution { padding, .. } => padding,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(padding(&torchvision).as_even(), Some(1));
+    let at_the_bottom = crate::model::spec::Padding {
+        top: 0,
+        bottom: 1,
+        left: 0,
+        right: 1,
+    };
+    assert_eq!(padding(&keras), at_the_bottom);
+    let norm = |network: &NetworkSpec, name: &str| match of(network, name).operation {
+        Operation::BatchNorm { epsilon, momentum } => (epsilon, momentum),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(norm(&torchvision, "conv1_bn"), (1e-5, 0.1));
+    assert_eq!(norm(&keras, "conv1_bn"), (1e-3, 0.01));
+    let [torchvision, keras] = networks(Architecture::Resnet50);
+    assert_eq!(norm(&keras, "bn1"), (1.001e-5, 0.01));
+    let stride = |network: &NetworkSpec, name: &str| match of(network, name).operation {
+        Operation::Convolution { stride, .. } => stride,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(stride(&torchvision, "layer2_0_conv1"), 1);
+    assert_eq!(stride(&torchvision, "layer2_0_conv2"), 2);
+    assert_eq!(stride(&keras, "layer2_0_conv1"), 2);
+    assert_eq!(stride(&keras, "layer2_0_conv2"), 1);
+    // Keras' total, with a bias for each convolution.
+    assert_eq!(keras.parameter_count(), 25_636_712);
+    let [torchvision, keras] = networks(Architecture::Squeezenet1_0);
+    assert_eq!(of(&torchvision, "pool4").output, [256, 27, 27]);
+    assert_eq!(of(&keras, "pool4").output, [256, 26, 26]);
+}
+
+#[test]
+fn widths_are_rounded_as_each_mobilenet_does() {
+    let of = |architecture: Architecture, width| {
+        let convention = architecture.facts().convention;
+        let network = standard(architecture, convention, width).expect("a network");
+        (trained(&network), network.parameter_count())
+    };
+    assert_eq!(of(Architecture::MobilenetV1, 0.25).1, 475_544);
+    assert_eq!(of(Architecture::MobilenetV2, 0.25), (1_519_112, 1_529_768));
+    assert_eq!(of(Architecture::MobilenetV2, 0.5), (1_968_680, 1_987_224));
+    assert_eq!(of(Architecture::MobilenetV2, 1.4), (6_108_776, 6_156_712));
 }

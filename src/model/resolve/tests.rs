@@ -1,7 +1,7 @@
 use super::operation::window;
 use super::*;
 use crate::config::experiment::{
-    Architecture, DropoutScaling, InitialDraws, Initializer, PaddingSize,
+    Architecture, DropoutScaling, InitialDraws, Initializer, PaddingSize, Shortcut,
 };
 
 fn resolve(model: &Model, input: [usize; 3], classes: usize) -> Result<NetworkSpec> {
@@ -158,4 +158,237 @@ fn a_network_must_end_with_a_softmax_over_its_classes() {
     let layers = vec![("fc", fc(Some(3))), ("s", LayerKind::Softmax)];
     let wrong = resolve(&listed(layers), [1, 2, 2], 2);
     assert!(wrong.is_err_and(|e| e.to_string().contains("softmax over (3)")));
+}
+
+fn add(with: &[&str]) -> LayerKind {
+    let with = with.iter().map(|name| name.to_string()).collect();
+    LayerKind::Add { with }
+}
+
+fn relu() -> LayerKind {
+    LayerKind::Relu {
+        slope: 0.0,
+        limit: None,
+    }
+}
+
+fn filters(channels: usize, padding: usize, groups: usize) -> LayerKind {
+    LayerKind::Convolution {
+        channels: Some(channels),
+        kernel: 3,
+        stride: 1,
+        padding: PaddingSize::Pixels(padding),
+        groups,
+        initializer: None,
+    }
+}
+
+/// The message for these layers in front of a linear one and softmax.
+fn refused(mut layers: Vec<(&str, LayerKind)>) -> String {
+    let fc = LayerKind::Linear {
+        features: None,
+        initializer: None,
+    };
+    layers.extend([("fc", fc), ("s", LayerKind::Softmax)]);
+    let error = resolve(&listed(layers), [4, 8, 8], 2).expect_err("layers that do not fit");
+    error.to_string()
+}
+
+#[test]
+fn an_input_that_is_not_there_is_named_with_what_was_meant() {
+    assert_eq!(
+        refused(vec![("relu1", relu()), ("sum", add(&["relu"]))]),
+        "model: layer `sum`: there is no layer `relu` before it\n  help: did you mean `relu1`?"
+    );
+    assert_eq!(
+        refused(vec![("sum", add(&["relu"])), ("relu", relu())]),
+        "model: layer `sum`: there is no layer `relu` before it\n  help: a layer works on outputs \
+         of earlier layers"
+    );
+}
+
+#[test]
+fn outputs_that_do_not_fit_on_one_another_are_refused_with_their_shapes() {
+    assert_eq!(
+        refused(vec![
+            ("a", relu()),
+            ("b", filters(4, 0, 1)),
+            ("sum", add(&["a"]))
+        ]),
+        "model: layer `sum`: adds outputs of different shapes: (4, 6, 6) and (4, 8, 8)\n  help: \
+         project the one by a convolution of 1x1, or by a `subsample`"
+    );
+    let with = vec!["a".to_owned()];
+    assert_eq!(
+        refused(vec![
+            ("a", relu()),
+            ("b", filters(4, 0, 1)),
+            ("both", LayerKind::Concatenate { with })
+        ]),
+        "model: layer `both`: concatenates outputs of different sizes: (4, 6, 6) and (4, 8, 8)\n  \
+         help: only the channels may differ"
+    );
+}
+
+#[test]
+fn an_input_may_come_once_and_every_output_must_go_somewhere() {
+    assert_eq!(
+        refused(vec![("a", relu()), ("sum", add(&["a"]))]),
+        "model: layer `sum`: `a` is twice among its inputs\n  help: `with` names what is joined \
+         with the layer before, or with `from`"
+    );
+    let mut model = listed(vec![("a", relu()), ("b", relu()), ("c", relu())]);
+    if let Body::Layers { layers } = &mut model.body {
+        layers[2].from = Some("a".to_owned());
+        let fc = LayerKind::Linear {
+            features: None,
+            initializer: None,
+        };
+        for (name, kind) in [("fc", fc), ("s", LayerKind::Softmax)] {
+            layers.push(NamedLayer {
+                name: name.into(),
+                from: None,
+                kind,
+            });
+        }
+    }
+    let error = resolve(&model, [4, 8, 8], 2).expect_err("a loose end");
+    assert_eq!(
+        error.to_string(),
+        "model: layer `b`: no layer works on its output\n  help: remove it, or join it by `with` or \
+         `from` of a later layer"
+    );
+}
+
+#[test]
+fn groups_that_do_not_divide_the_channels_are_refused() {
+    assert_eq!(
+        refused(vec![("conv", filters(6, 1, 3))]),
+        "model: layer `conv`: the 4 channels of its input cannot be cut into 3 groups\n  help: \
+         `groups` must divide `channels` and those of the input"
+    );
+    assert_eq!(
+        refused(vec![("conv", filters(6, 1, 4))]),
+        "model: layer `conv`: the 6 channels of its output cannot be cut into 4 groups\n  help: \
+         `groups` must divide `channels` and those of the input"
+    );
+}
+
+fn basic_block(channels: usize, stride: usize, shortcut: Shortcut) -> LayerKind {
+    LayerKind::BasicBlock {
+        channels,
+        stride,
+        shortcut,
+    }
+}
+
+#[test]
+fn a_block_is_written_out_and_its_name_means_its_last_part() -> Result<()> {
+    let block = basic_block(8, 2, Shortcut::Projection);
+    let mut model = listed(vec![
+        ("conv", filters(4, 1, 1)),
+        ("block", block),
+        ("again", relu()),
+    ]);
+    if let Body::Layers { layers } = &mut model.body {
+        let pool = NamedLayer {
+            name: "sum".into(),
+            from: None,
+            kind: add(&["block"]),
+        };
+        layers.push(pool);
+        for (name, kind) in [
+            (
+                "fc",
+                LayerKind::Linear {
+                    features: None,
+                    initializer: None,
+                },
+            ),
+            ("s", LayerKind::Softmax),
+        ] {
+            layers.push(NamedLayer {
+                name: name.into(),
+                from: None,
+                kind,
+            });
+        }
+    }
+    let spec = resolve(&model, [3, 8, 8], 2)?;
+    let parts = spec
+        .layers
+        .iter()
+        .map(|layer| match layer.inputs.as_slice() {
+            [] => layer.name.clone(),
+            inputs => format!("{} of {}", layer.name, inputs.join(", ")),
+        });
+    assert_eq!(
+        parts.collect::<Vec<_>>()[1..12],
+        [
+            "block_conv1",
+            "block_bn1",
+            "block_relu1",
+            "block_conv2",
+            "block_bn2",
+            "block_downsample_0 of conv",
+            "block_downsample_1",
+            "block_add of block_downsample_1, block_bn2",
+            "block_relu",
+            "again",
+            "sum of again, block_relu",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn blocks_that_cannot_be_are_refused() {
+    let block = basic_block(4, 1, Shortcut::Projection);
+    assert_eq!(
+        refused(vec![("block", block)]),
+        "model: layer `block`: a block with a shortcut cannot be the first layer\n  help: begin \
+         with a convolution"
+    );
+    let fewer = basic_block(2, 1, Shortcut::Pad);
+    assert_eq!(
+        refused(vec![("a", relu()), ("block", fewer)]),
+        "model: layer `block_shortcut`: its input has 4 channels; it cannot have fewer: 2\n  help: \
+         a shortcut by `projection` can"
+    );
+    let fire = LayerKind::Fire {
+        squeeze: 1,
+        expand: 1,
+    };
+    let pool = LayerKind::GlobalAveragePooling;
+    assert!(
+        refused(vec![("pool", pool), ("fire", fire)])
+            .starts_with("model: layer `fire`: needs images (channels, height, width)")
+    );
+    let block = basic_block(4, 1, Shortcut::Projection);
+    let layers = vec![("a", relu()), ("b_conv1", relu()), ("b", block)];
+    assert_eq!(
+        refused(layers),
+        "model: layer `b_conv1`: another layer has this name"
+    );
+}
+
+#[test]
+fn a_classifier_may_be_a_convolution() -> Result<()> {
+    let classifier = LayerKind::Convolution {
+        channels: None,
+        kernel: 1,
+        stride: 1,
+        padding: PaddingSize::Pixels(0),
+        groups: 1,
+        initializer: None,
+    };
+    let model = listed(vec![
+        ("classifier", classifier),
+        ("pool", LayerKind::GlobalAveragePooling),
+        ("s", LayerKind::Softmax),
+    ]);
+    let spec = resolve(&model, [4, 8, 8], 7)?;
+    assert_eq!(spec.layers[0].parameters[0].shape, [7, 4, 1, 1]);
+    assert_eq!(spec.classes(), 7);
+    Ok(())
 }

@@ -300,3 +300,31 @@ fn given_weights_do_not_change_what_neons_way_draws_for_the_others() {
         }
     }
 }
+
+#[test]
+fn filters_in_groups_reach_their_group_alone() {
+    let grouped = |shape: &[usize], groups, initializer| ParameterSpec {
+        groups,
+        ..weight(shape, initializer)
+    };
+    // Depthwise: each filter sees one channel, each channel reaches one filter.
+    let bound = (6.0f64 / (9.0 + 9.0)).sqrt();
+    let values = by_name(
+        1,
+        "c",
+        &grouped(&[64, 1, 3, 3], 64, Initializer::GlorotUniform),
+    );
+    let largest = values.iter().fold(0f64, |m, v| m.max(v.abs()));
+    assert!(largest <= bound && largest > 0.95 * bound, "{largest}");
+    let ones = |shape: &[usize], groups| -> Vec<usize> {
+        let values = by_name(1, "c", &grouped(shape, groups, Initializer::Identity));
+        (0..values.len())
+            .filter(|&place| values[place] != 0.0)
+            .collect()
+    };
+    assert_eq!(ones(&[3, 1, 3, 3], 3), [4, 13, 22], "the centre of each");
+    // Two groups of two: filters 2 and 3 see channels 2 and 3.
+    assert_eq!(ones(&[4, 2, 1, 1], 2), [0, 3, 4, 7]);
+    // Twice as many filters as channels: filter 1 sees channel 0 alone, which is not its own.
+    assert_eq!(ones(&[4, 1, 1, 1], 2), [0]);
+}
