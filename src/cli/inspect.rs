@@ -18,7 +18,7 @@ use crate::report::inspect;
 use crate::report::table::{Format, Table, json};
 use crate::results::loaded::LoadedRecord;
 use crate::results::record::OUTPUTS;
-use crate::source::{self, SourceModel, keras};
+use crate::source::{self, SourceModel, keras, origin};
 
 /// Show what is in a source model, an HDF5 data file or a record
 #[derive(Debug, Args)]
@@ -145,6 +145,7 @@ fn model_facts(model: &SourceModel) -> Table {
     let mut table = Table::new(["fact", "value"])
         .row(["file", &model.path.display().to_string()])
         .row(["format", &model.format.to_string()])
+        .row(["origin", &whose(model)])
         .row(["layers", &model.layers.len().to_string()])
         .row(["tensors", &tensors.to_string()])
         .row(["parameters", &grouped(model.parameter_count() as u64)])
@@ -153,6 +154,17 @@ fn model_facts(model: &SourceModel) -> Table {
         table.push([key.as_str(), value.as_str()]);
     }
     table
+}
+
+/// Whose model it is.
+fn whose(model: &SourceModel) -> String {
+    match model.origin {
+        Some(origin) => origin.to_string(),
+        None if origin::is_foreign(model) => {
+            "no published architecture that graft knows".to_string()
+        }
+        None => "its own".to_string(),
+    }
 }
 
 /// A row a tensor, and one for each layer without any.

@@ -160,22 +160,11 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
             model.display()
         );
     }
-    let preprocessing = &outline.preprocessing;
-    let _ = writeln!(text, "   {}", preprocessing.pixels.summary());
-    if let Some(note) = &preprocessing.note {
+    for note in outline.notes() {
         let _ = writeln!(text, "   {note}");
     }
-    if let Some(warning) = &preprocessing.warning {
+    for warning in outline.warnings() {
         let _ = writeln!(text, "   warning: {warning}");
-    }
-    if let Some(file) = &outline.initial {
-        let _ = writeln!(text, "   {}", initial::summary(file));
-    }
-    if let Some(receipt) = &outline.receipt {
-        let _ = writeln!(text, "   {}", receipt.summary());
-        for warning in receipt.warnings() {
-            let _ = writeln!(text, "   warning: {warning}");
-        }
     }
     text
 }

@@ -42,6 +42,10 @@ struct Images {
     /// Side of the square images in pixels; the middle square is cut out and resized
     #[arg(long, value_name = "N")]
     size: usize,
+    /// Resize the shorter side of each image to N pixels before the square is cut out of the middle,
+    /// as is usual for models trained on ImageNet: 256 for a size of 224; by default, N is the size
+    #[arg(long, value_name = "N")]
+    resize: Option<usize>,
     /// Seeds the split and the order of the samples
     #[arg(long, default_value_t = 2018, value_name = "N")]
     seed: u64,
@@ -78,6 +82,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let What::Images(images) = arguments.what;
     let options = Options {
         size: images.size,
+        resize: images.resize,
         seed: images.seed,
         test_fraction: images.test_fraction,
         on_error: match images.on_error {

@@ -82,6 +82,29 @@ impl Image {
         self.height
     }
 
+    /// The middle of the image: this `share` of its shorter side, of more than 0 and up to 1, cut off
+    /// at all four sides by the same number of pixels.
+    ///
+    /// # Errors
+    /// So small a share that no pixel is left.
+    pub fn middle(&self, share: f64) -> Result<Self> {
+        let shorter = self.width.min(self.height);
+        let margin = (f64::from(shorter) * (1.0 - share) / 2.0).round().max(0.0) as u32;
+        let inner = |side: u32| side.checked_sub(2 * margin).filter(|&side| side > 0);
+        let (Some(width), Some(height)) = (inner(self.width), inner(self.height)) else {
+            return Err(Error::new("nothing is left of the image").help("cut less off its sides"));
+        };
+        let row = |row: u32| {
+            let start = 3 * ((row + margin) * self.width + margin) as usize;
+            &self.rgb[start..start + 3 * width as usize]
+        };
+        Ok(Self {
+            width,
+            height,
+            rgb: (0..height).flat_map(row).copied().collect(),
+        })
+    }
+
     /// The image at exactly `width` × `height` pixels. The aspect is kept: what does not fit is cut
     /// off evenly from both ends of the longer side. Antialiased (Lanczos, 3 lobes).
     ///

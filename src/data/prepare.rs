@@ -22,6 +22,9 @@ use crate::random::Stream;
 pub struct Options {
     /// Side of the square images in pixels; see [`Image::resized`] for how they are cut.
     pub size: usize,
+    /// Length of an image's shorter side, in pixels, when the square of `size` is cut out of its
+    /// middle; absent: that of the square, so that nothing is cut off the shorter side.
+    pub resize: Option<usize>,
     /// Seeds the split and the order of the samples.
     pub seed: u64,
     /// Share of each class that is kept for testing, if there are no folders that say so.
@@ -120,6 +123,12 @@ impl Options {
                 .at("--size")
                 .help("try --size 64"));
         }
+        if let Some(resize) = self.resize.filter(|&resize| resize < self.size) {
+            let problem = format!("{resize} is less than the size {}", self.size);
+            return Err(Error::new(problem)
+                .at("--resize")
+                .help("usual is `--resize 256 --size 224`"));
+        }
         if !(self.test_fraction > 0.0 && self.test_fraction < 1.0) {
             let problem = format!("{} is not between 0 and 1", self.test_fraction);
             return Err(Error::new(problem).at("--test-fraction"));
@@ -198,7 +207,7 @@ fn write_split(
     let mut writer = DatasetWriter::create(path, shape, names, rows)?;
     let mut counts = vec![0; names.len()];
     for &(file, label) in files {
-        match read_image(file, options.size) {
+        match read_image(file, options) {
             Ok(pixels) => {
                 writer.push(&pixels, label)?;
                 counts[label as usize] += 1;
@@ -218,9 +227,14 @@ fn write_split(
     Ok((writer, counts))
 }
 
-fn read_image(file: &Path, size: usize) -> Result<Vec<u8>> {
+fn read_image(file: &Path, options: &Options) -> Result<Vec<u8>> {
     let read = || -> Result<Vec<u8>> {
         let image = Image::decode(&std::fs::read(file)?)?;
+        let Options { size, resize, .. } = *options;
+        let image = match resize {
+            Some(side) => image.middle(size as f64 / side as f64)?,
+            None => image,
+        };
         Ok(image.resized(size, size)?.planes())
     };
     read().at(file.display())

@@ -5,6 +5,7 @@ use crate::data::dataset::Dataset;
 
 const OPTIONS: Options = Options {
     size: 8,
+    resize: None,
     seed: 42,
     test_fraction: 0.25,
     on_error: OnError::Fail,

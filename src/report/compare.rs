@@ -177,16 +177,16 @@ mod tests {
     #[test]
     fn the_terminal_shows_a_row_an_experiment_and_what_it_tells() {
         let text = compare(&suite(), Order::Sorted).render(Format::Terminal);
-        let rule = "─".repeat(137);
+        let rule = "─".repeat(141);
         assert_eq!(text, format!(
             "\
 {rule}
-experiment          imported     coverage  multiplier        runs       accuracy  baseline  test cost  training cost  epochs        time
+experiment          imported         coverage  multiplier        runs       accuracy  baseline  test cost  training cost  epochs        time
 {rule}
-from_scratch               –            –           –           2  0.719 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-fine_tuning         26 of 32  65 % / 95 %       0.001           2  0.844 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-feature_extraction  26 of 32  65 % / 95 %           0           2  0.781 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-a_source                   –            –           –  1 (seed 1)      0.625 ± –     0.100     0.4000         0.3000      10  1 h 06 min
+from_scratch               –                –           –           2  0.719 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+fine_tuning         26 of 32  64.8 % / 95.0 %       0.001           2  0.844 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+feature_extraction  26 of 32  64.8 % / 95.0 %           0           2  0.781 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
+a_source                   –                –           –  1 (seed 1)      0.625 ± –     0.100     0.4000         0.3000      10  1 h 06 min
 {rule}
 warning: accuracies can only be compared on the same test data: from_scratch, fine_tuning, feature_extraction on data/test.h5 (sha256 20000000); a_source on data/source_test.h5 (sha256 55555555).
 fine_tuning: +12.5 percentage points against from_scratch (0.844 against 0.719, 2 runs against 2 runs); every run is above every run of from_scratch.
@@ -221,7 +221,7 @@ a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,1
         assert_eq!(text, "\
 | experiment | imported | coverage | multiplier | runs | accuracy | baseline | test cost | training cost | epochs | time |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| fine_tuning | 26 of 32 | 65 % / 95 % | 0.001 | 1 (seed 42) | 0.500 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
+| fine_tuning | 26 of 32 | 64.8 % / 95.0 % | 0.001 | 1 (seed 42) | 0.500 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
 | from_scratch | – | – | – | 1 (seed 42) | 0.750 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
 
 - warning: fine_tuning (0.500) is not above always answering the most frequent class (0.500).

@@ -159,14 +159,14 @@ impl Row {
     }
 }
 
-/// Of the parameters, and of the multiply-adds: `97 % / 99 %`.
+/// Of the parameters, and of the multiply-adds: `97.1 % / 99.0 %`.
 fn percents(coverage: Coverage) -> String {
     let Coverage {
         parameters,
         multiply_adds,
     } = coverage;
     format!(
-        "{:.0} % / {:.0} %",
+        "{:.1} % / {:.1} %",
         parameters * 100.0,
         multiply_adds * 100.0
     )

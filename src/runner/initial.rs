@@ -131,6 +131,7 @@ mod tests {
             source: SourceFile {
                 path: "init.p".into(),
                 format: "neon pickle".into(),
+                origin: None,
                 sha256: "ff".into(),
                 prefix: String::new(),
             },

@@ -139,22 +139,8 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         writer.start_over()?;
     }
     let mut watch = Watch::new(reporter, &writer, &identity, inputs.train.data.len())?;
-    let preprocessing = &outline.preprocessing;
-    watch.note(&preprocessing.pixels.summary());
-    preprocessing.note.iter().for_each(|text| watch.note(text));
-    preprocessing
-        .warning
-        .iter()
-        .for_each(|text| watch.warn(text));
-    if let Some(file) = &outline.initial {
-        watch.note(&initial::summary(file));
-    }
-    if let Some(receipt) = &outline.receipt {
-        watch.note(&receipt.summary());
-        for warning in receipt.warnings() {
-            watch.warn(&warning);
-        }
-    }
+    outline.notes().iter().for_each(|note| watch.note(note));
+    outline.warnings().iter().for_each(|text| watch.warn(text));
     let mut trainer = Trainer::new(
         experiment,
         &outline.spec,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::initial;
 use super::pixels::{self, Fitted};
-use crate::config::experiment::{Convention, Data, DataFiles, Experiment, Model, Pixels};
+use crate::config::experiment::{
+    Convention, Data, DataFiles, Experiment, Model, Pixels, Preprocessing,
+};
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
 use crate::error::{Error, Result};
@@ -16,6 +18,7 @@ use crate::model::spec::{NetworkSpec, shape_text};
 use crate::numbers::Dtype;
 use crate::results::record::InitialWeights;
 use crate::source::import;
+use crate::source::origin;
 use crate::source::receipt::Receipt;
 use crate::source::{self, SourceModel};
 use crate::train::Split;
@@ -26,6 +29,8 @@ use crate::train::groups::{self, LayerRate};
 pub struct Outline {
     pub spec: NetworkSpec,
     pub preprocessing: Fitted,
+    /// What is doubtful about the variant of the architecture, given the source model.
+    pub doubts: Vec<String>,
     pub rates: Vec<LayerRate>,
     /// Absent from scratch.
     pub receipt: Option<Receipt>,
@@ -80,11 +85,64 @@ pub fn outline(
     let rates = rates(experiment, &spec, receipt.as_ref())?;
     Ok(Outline {
         spec,
+        doubts: source.map_or_else(Vec::new, |source| doubts(experiment, source)),
         rates,
         receipt: receipt.map(|receipt| receipt.after(pixels)),
         preprocessing,
         initial,
     })
+}
+
+/// What of the experiment may not go with its source model.
+fn doubts(experiment: &Experiment, source: &SourceModel) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let Experiment {
+        preprocessing,
+        model,
+        ..
+    } = experiment;
+    match source.origin {
+        None if origin::is_foreign(source) && *preprocessing == Preprocessing::default() => {
+            doubts.push(
+                "the source model is no published architecture that graft knows, so that its \
+                 preprocessing is not known: pixels are prepared as in neon; say in \
+                 [preprocessing] how it was trained"
+                    .to_string(),
+            );
+        }
+        Some(origin)
+            if model
+                .convention
+                .is_some_and(|said| said != origin.convention) =>
+        {
+            doubts.push(format!(
+                "model.convention contradicts the source model, {origin}: its padding, its poolings \
+                 and the constants of its batch norms may be others; remove the key to build the \
+                 model as the source was"
+            ));
+        }
+        _ => {}
+    }
+    doubts
+}
+
+impl Outline {
+    /// What is worth knowing about the start, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![self.preprocessing.pixels.summary()];
+        notes.extend(self.preprocessing.note.clone());
+        notes.extend(self.initial.as_ref().map(initial::summary));
+        notes.extend(self.receipt.as_ref().map(Receipt::summary));
+        notes
+    }
+
+    /// What its author may not have meant, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::from_iter(self.preprocessing.warning.clone());
+        warnings.extend(self.doubts.clone());
+        warnings.extend(self.receipt.iter().flat_map(Receipt::warnings));
+        warnings
+    }
 }
 
 /// The source model, if there is one.

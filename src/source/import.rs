@@ -268,6 +268,7 @@ fn receipt(
         source: SourceFile {
             path: source.path.display().to_string(),
             format: source.format.to_string(),
+            origin: source.origin.map(|origin| origin.to_string()),
             sha256: source.sha256.clone(),
             prefix: pairs.prefix.clone(),
         },

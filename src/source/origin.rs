@@ -96,12 +96,20 @@ fn likeness(
     for layer in &mut spec.layers {
         layer.names.retain(|name| name.convention == convention);
         named |= !layer.names.is_empty();
+        // graft's own names say nothing of who else's they are.
+        hide(&mut layer.name);
+        layer.inputs.iter_mut().for_each(hide);
     }
     let receipt = import::matches(source, &spec, &Renames::new()).ok()?;
     let of_source: usize = source.layers.iter().map(|layer| layer.tensors.len()).sum();
     let shared = receipt.totals.tensors;
     let either = (of_source + tensors_of(&spec)).checked_sub(shared)?;
     (named && either > 0).then(|| (shared as f64 / either as f64, shared))
+}
+
+/// Makes a name that no file has.
+fn hide(name: &mut String) {
+    name.insert(0, '\0');
 }
 
 fn tensors_of(spec: &NetworkSpec) -> usize {

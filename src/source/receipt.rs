@@ -28,6 +28,9 @@ pub struct Receipt {
 pub struct SourceFile {
     pub path: String,
     pub format: String,
+    /// The published architecture that it is, if it was recognized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Of the file, in hexadecimal; empty if the model is yet to be trained.
     pub sha256: String,
     /// What the names of its layers were read without, e.g. `module.`.
@@ -158,12 +161,13 @@ impl Receipt {
             of_parameters,
             ..
         } = self.totals;
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
         let of_work = percent(self.totals.share_of_multiply_adds());
         let of_values = percent(self.totals.share_of_parameters());
         let SourceFile {
             path,
             format,
+            origin,
             prefix,
             ..
         } = &self.source;
@@ -171,9 +175,13 @@ impl Receipt {
             "" => String::new(),
             prefix => format!(", names read without `{prefix}`"),
         };
+        let origin = match origin {
+            Some(origin) => format!(", {origin}"),
+            None => String::new(),
+        };
         format!(
             "{tensors} of {of_tensors} tensors ({parameters} of {of_parameters} parameters, \
-             {of_values}; {of_work} of the multiply-adds) imported from {path} ({format}{prefix})"
+             {of_values}; {of_work} of the multiply-adds) imported from {path} ({format}{origin}{prefix})"
         )
     }
 
@@ -286,6 +294,7 @@ mod tests {
             source: SourceFile {
                 path: "m.p".into(),
                 format: "neon pickle".into(),
+                origin: None,
                 sha256: "ff".into(),
                 prefix: String::new(),
             },
