@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod exchange;
+mod graphs;
 mod malformed;
 mod neon;
 mod neon_command;
