@@ -66,7 +66,6 @@ pub struct Draw<'a> {
 
 /// One layer on a device.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a network has few layers")]
 pub enum Layer {
     Convolution(Convolution),
     Linear(Linear),

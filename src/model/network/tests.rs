@@ -1,19 +1,15 @@
 //! Whole networks against a computation of their own in f64, forwards and backwards.
 
+mod check;
 mod reference;
-
-use burn::tensor::Tensor;
 
 use super::*;
 use crate::config::experiment::{
     Architecture, BatchNorm, Body, Convention, DropoutScaling, InitialDraws, Initializer,
-    LayerKind, Model, NamedLayer, PaddingSize, PoolingSize, Shortcut,
+    LayerKind, Model, NamedLayer, PaddingSize, Shortcut,
 };
 use crate::model::architecture::standard;
-use crate::random::Stream;
-
-/// Largest deviation of outputs, as a share of the largest value.
-const TOLERANCE: f64 = 1e-12;
+use check::{assert_close, build, check, check_outputs, host, maps, pixels, weights};
 
 /// A network of these layers, then the mean of each channel, a linear layer and softmax.
 fn network(layers: Vec<NamedLayer>, input: [usize; 3], convention: Convention) -> NetworkSpec {
@@ -25,9 +21,13 @@ fn network(layers: Vec<NamedLayer>, input: [usize; 3], convention: Convention) -
     };
     layers.push(named("fc", linear));
     layers.push(named("softmax", LayerKind::Softmax));
+    resolved(Body::Layers { layers }, input, 3, convention)
+}
+
+fn resolved(body: Body, input: [usize; 3], classes: usize, convention: Convention) -> NetworkSpec {
     let initializer = Initializer::Kaiming;
     let model = Model {
-        body: Body::Layers { layers },
+        body,
         convention: None,
         classes: None,
         initializer,
@@ -35,10 +35,10 @@ fn network(layers: Vec<NamedLayer>, input: [usize; 3], convention: Convention) -
         bias_initializer: initializer,
         initial_draws: InitialDraws::ByName,
         initial_weights: None,
-        pooling: Some(PoolingSize::Floor),
+        pooling: None,
         dropout_scaling: DropoutScaling::Training,
     };
-    let spec = NetworkSpec::resolve(&model, input, 3, convention, &BatchNorm::default());
+    let spec = NetworkSpec::resolve(&model, input, classes, convention, &BatchNorm::default());
     spec.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -83,122 +83,6 @@ fn first(channels: usize) -> NamedLayer {
 
 fn with(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| name.to_string()).collect()
-}
-
-/// Values for every tensor, so that no two layers are alike: variances are positive.
-fn weights(spec: &NetworkSpec) -> Weights {
-    let mut weights = Weights::new();
-    for layer in &spec.layers {
-        for parameter in &layer.parameters {
-            let purpose = format!("{} {}", layer.name, parameter.role.name());
-            let mut stream = Stream::new(5, &purpose, &[]);
-            let fan_in: usize = parameter.shape[1..].iter().product();
-            let scale = (3.0 / fan_in.max(1) as f64).sqrt();
-            let (low, high) = match parameter.role {
-                Role::Weight => (-scale, scale),
-                Role::Scale | Role::Variance => (0.5, 1.5),
-                Role::Bias | Role::Shift | Role::Mean => (-0.3, 0.3),
-            };
-            let values = (0..parameter.count()).map(|_| stream.between(low, high));
-            let values = Numbers::new(Dtype::F64, values);
-            weights.insert((layer.name.clone(), parameter.role), values);
-        }
-    }
-    weights
-}
-
-fn pixels(spec: &NetworkSpec, batch: usize) -> Vec<f64> {
-    let mut stream = Stream::new(6, "pixels", &[]);
-    let count = batch * spec.input.iter().product::<usize>();
-    (0..count).map(|_| stream.between(-1.0, 1.0)).collect()
-}
-
-fn maps(spec: &NetworkSpec, values: Vec<f64>, device: &Device) -> Values {
-    images(Numbers::F64(values), spec.input, device)
-}
-
-fn host(values: Values) -> Vec<f64> {
-    layer::numbers(values.features().into_data()).to_f64()
-}
-
-fn build(spec: &NetworkSpec, weights: Weights, device: &Device) -> Network {
-    Network::new(spec, weights, 1, Dtype::F64, device).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// The network's outputs are those of the reference, for two samples at once.
-fn check_outputs(spec: &NetworkSpec) {
-    let device = Device::flex();
-    let (weights, pixels) = (weights(spec), pixels(spec, 2));
-    let ours = build(spec, weights.clone(), &device);
-    let ours = host(ours.forward(maps(spec, pixels.clone(), &device), None));
-    let size: usize = spec.input.iter().product();
-    let samples = pixels.chunks(size);
-    let theirs: Vec<f64> = samples
-        .flat_map(|pixels| reference::output(spec, &weights, pixels))
-        .collect();
-    assert_close(&ours, &theirs, TOLERANCE, "outputs");
-}
-
-fn assert_close(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(ours.len(), theirs.len(), "{what}");
-    let largest = theirs.iter().fold(1e-300f64, |m, v| m.max(v.abs()));
-    for (a, b) in ours.iter().zip(theirs) {
-        let deviation = (a - b).abs() / largest;
-        assert!(deviation <= tolerance, "{what}: {a} is not {b}");
-    }
-}
-
-/// Sum of all outputs, each times a factor of its own; the factors keep softmax's symmetry away.
-fn objective(values: Values) -> Tensor<1> {
-    let values = values.features();
-    let [batch, classes] = values.dims();
-    let factors = (0..batch * classes).map(|index| 0.3 + (index as f64 * 0.7).sin());
-    let factors: Numbers = Numbers::new(Dtype::F64, factors);
-    let factors = layer::tensor::<2>(&[batch, classes], factors, &values.device());
-    (values * factors).sum()
-}
-
-/// Gradients of all parameters are the quotients of differences of the objective.
-fn check_gradients(spec: &NetworkSpec, keeps_statistics: bool) {
-    let (device, weights, pixels) = (Device::flex().autodiff(), weights(spec), pixels(spec, 3));
-    let network = |weights: Weights| {
-        let kept = vec![keeps_statistics; spec.layers.len()];
-        build(spec, weights, &device).keep_statistics(&kept)
-    };
-    let value = |network: &Network| -> f64 {
-        let values = network.forward(maps(spec, pixels.clone(), &device), None);
-        objective(values).into_data().iter::<f64>().sum()
-    };
-    let trained = network(weights.clone());
-    let values = trained.forward(maps(spec, pixels.clone(), &device), None);
-    let gradients = objective(values).backward();
-    for (layer, spec) in trained.layers.iter().zip(&spec.layers) {
-        for (role, gradient) in layer::tests::gradients(layer, &gradients) {
-            let key = (spec.name.clone(), role);
-            let all = weights[&key].to_f64();
-            // A few of each tensor, spread over it.
-            for place in (0..all.len()).step_by(all.len() / 4 + 1) {
-                let at = |shift: f64| {
-                    let mut moved = all.clone();
-                    moved[place] += shift;
-                    let mut weights = weights.clone();
-                    weights.insert(key.clone(), Numbers::F64(moved));
-                    value(&network(weights))
-                };
-                const STEP: f64 = 1e-5;
-                let quotient = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-                let deviation = (gradient[place] - quotient).abs() / quotient.abs().max(1e-2);
-                let found = gradient[place];
-                assert!(deviation < 1e-6, "{key:?}: {found} is not {quotient}");
-            }
-        }
-    }
-}
-
-fn check(spec: &NetworkSpec) {
-    check_outputs(spec);
-    check_gradients(spec, false);
-    check_gradients(spec, true);
 }
 
 fn batch_norm() -> LayerKind {
@@ -347,29 +231,16 @@ fn at_size(architecture: Architecture, convention: Convention, size: usize) -> N
         Architecture::MobilenetV1 | Architecture::MobilenetV2 => 0.25,
         _ => 1.0,
     };
-    let model = Model {
-        body: Body::Architecture {
-            architecture,
-            widths: Vec::new(),
-            width,
-            head: Vec::new(),
-            head_names: Vec::new(),
-            classifier: facts.classifier.into(),
-            dropout: facts.dropout,
-        },
-        convention: Some(convention),
-        classes: None,
-        initializer: Initializer::Kaiming,
-        linear_initializer: Initializer::Kaiming,
-        bias_initializer: Initializer::Kaiming,
-        initial_draws: InitialDraws::ByName,
-        initial_weights: None,
-        pooling: None,
-        dropout_scaling: DropoutScaling::Training,
+    let body = Body::Architecture {
+        architecture,
+        widths: Vec::new(),
+        width,
+        head: Vec::new(),
+        head_names: Vec::new(),
+        classifier: facts.classifier.into(),
+        dropout: facts.dropout,
     };
-    let norms = BatchNorm::default();
-    let spec = NetworkSpec::resolve(&model, [3, size, size], 5, convention, &norms);
-    spec.unwrap_or_else(|error| panic!("{error}"))
+    resolved(body, [3, size, size], 5, convention)
 }
 
 #[test]

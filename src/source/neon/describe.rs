@@ -174,7 +174,7 @@ fn class_and_config(
         } => {
             let even = padding.as_even().filter(|_| groups == 1);
             let Some(padding) = even else {
-                let what = "a convolution in groups or of uneven padding";
+                let what = "convolution in groups or of uneven padding";
                 return Err(without_place(spec, what));
             };
             let weight = spec.parameters.first().map(|p| p.shape.as_slice());
@@ -213,7 +213,7 @@ fn class_and_config(
             }
             ("Dropout", config)
         }
-        _ => return Err(without_place(spec, spec.operation.name())),
+        _ => return Err(without_place(spec, &spec.operation.description())),
     })
 }
 
