@@ -63,7 +63,11 @@ impl Archive {
                 index,
             });
         }
-        let places = entries.iter().map(|entry| entry.name.clone()).zip(0..).collect();
+        let places = entries
+            .iter()
+            .map(|entry| entry.name.clone())
+            .zip(0..)
+            .collect();
         Ok(Self {
             zip: RefCell::new(zip),
             entries,
@@ -147,7 +151,10 @@ impl Archive {
 
 /// Bytes that a file may unpack to.
 pub fn room(pieces: &Pieces) -> u64 {
-    pieces.len().saturating_mul(MOST_EXPANSION).saturating_add(FREE)
+    pieces
+        .len()
+        .saturating_mul(MOST_EXPANSION)
+        .saturating_add(FREE)
 }
 
 fn blocks(from: &mut impl Read, len: u64, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
@@ -165,7 +172,11 @@ fn blocks(from: &mut impl Read, len: u64, take: &mut dyn FnMut(&[u8])) -> io::Re
 
 fn damaged(error: impl fmt::Display) -> Error {
     let error = error.to_string();
-    let error: String = error.chars().take(200).flat_map(char::escape_debug).collect();
+    let error: String = error
+        .chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect();
     Error::new(format!("is a damaged zip archive: {error}"))
         .help("the file is truncated or damaged: copy it again and compare its size")
 }

@@ -68,7 +68,9 @@ fn gather(tables: &[(Weight, Table)], room: u64) -> Result<Vec<SourceLayer>> {
     let mut found = Layers::of_at_most(room);
     for ((weight, table), role) in tables.iter().zip(roles(shaped)) {
         let shape = table.shape();
-        found.room_for(shape, table.value_bytes()).at(&weight.path)?;
+        found
+            .room_for(shape, table.value_bytes())
+            .at(&weight.path)?;
         let values = values(table).at(&weight.path)?;
         found.push((&weight.layer, &role), &weight.path, shape.to_vec(), values)?;
     }

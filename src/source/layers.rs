@@ -154,7 +154,10 @@ pub fn check_name(name: &str) -> Result<()> {
         return Err(Error::new(problem));
     }
     if name.contains(char::is_control) {
-        let problem = format!("the name `{}` holds control characters", name.escape_debug());
+        let problem = format!(
+            "the name `{}` holds control characters",
+            name.escape_debug()
+        );
         return Err(Error::new(problem));
     }
     Ok(())
@@ -173,7 +176,10 @@ mod tests {
 
     #[test]
     fn a_name_is_split_at_its_last_dot() {
-        assert_eq!(split("module.layer1.0.conv1.weight"), ("module.layer1.0.conv1", "weight"));
+        assert_eq!(
+            split("module.layer1.0.conv1.weight"),
+            ("module.layer1.0.conv1", "weight")
+        );
         assert_eq!(split("weight"), (ROOT, "weight"));
         assert_eq!(split("cls_token"), ("cls_token", "cls_token"));
         assert_eq!(split(".weight"), (".weight", ".weight"));
@@ -202,11 +208,22 @@ mod tests {
         }
         let twice = layers.push(split("fc.weight"), "fc.weight", vec![1], numbers());
         assert!(twice.is_err_and(|e| e.to_string() == "layer `fc` has two tensors `weight`"));
-        assert!(layers.push(split("a\x1b[2J.b"), "a\x1b[2J.b", vec![1], numbers()).is_err());
+        assert!(
+            layers
+                .push(split("a\x1b[2J.b"), "a\x1b[2J.b", vec![1], numbers())
+                .is_err()
+        );
         let long = "x".repeat(1001);
-        assert!(layers.push(split(&long), &long, vec![1], numbers()).is_err());
+        assert!(
+            layers
+                .push(split(&long), &long, vec![1], numbers())
+                .is_err()
+        );
         let found = layers.finish();
-        let names: Vec<_> = found.iter().map(|l| (l.name.as_str(), l.kind.as_deref())).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|l| (l.name.as_str(), l.kind.as_deref()))
+            .collect();
         assert_eq!(names, [("bn", Some("BatchNorm")), ("fc", None)]);
         assert_eq!(found[0].tensors.len(), 2);
         assert!(found[0].tensors[0].path.is_none());

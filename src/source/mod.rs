@@ -261,7 +261,12 @@ impl Kind {
             [0x89, b'H', b'D', b'F', ..] => Kind::Hdf5,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
             // The version of the format, then the producer, the graph or the operators.
-            [8, 1..=30, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Kind::Onnx,
+            [
+                8,
+                1..=30,
+                0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42,
+                ..,
+            ] => Kind::Onnx,
             [0x1f, 0x8b, ..] => Kind::Other("compressed with gzip"),
             [b'<', ..] => Kind::Other("a web page"),
             _ => Kind::Other("of an unknown format"),

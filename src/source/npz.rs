@@ -84,9 +84,21 @@ impl Header {
             [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, rest @ ..] => {
                 (10 + u64::from(u16::from_le_bytes([*a, *b])), rest)
             }
-            [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, rest @ ..] => {
-                (12 + u64::from(u32::from_le_bytes([*a, *b, *c, *d])), rest)
-            }
+            [
+                0x93,
+                b'N',
+                b'U',
+                b'M',
+                b'P',
+                b'Y',
+                2 | 3,
+                _,
+                a,
+                b,
+                c,
+                d,
+                rest @ ..,
+            ] => (12 + u64::from(u32::from_le_bytes([*a, *b, *c, *d])), rest),
             _ => return Err(Error::new("is not an array of numpy")),
         };
         let text = usize::try_from(length - (start.len() - text.len()) as u64)
@@ -100,14 +112,18 @@ impl Header {
     /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
     fn parse(text: &str, length: u64) -> Result<Self> {
         let text = text.trim();
-        let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+        let inner = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'));
         let inner = inner.ok_or_else(malformed)?;
         let after = |key: &str| {
             let (_, rest) = inner.split_once(&format!("'{key}':"))?;
             Some(rest.trim_start())
         };
         let description = after("descr").ok_or_else(malformed)?;
-        let description = description.strip_prefix('\'').and_then(|d| d.split_once('\''));
+        let description = description
+            .strip_prefix('\'')
+            .and_then(|d| d.split_once('\''));
         let code = description.map_or("of several fields", |(code, _)| code);
         let (order, code) = match code.split_at_checked(1) {
             Some(("<" | "|" | "=", code)) => (ByteOrder::Little, code),
@@ -122,8 +138,13 @@ impl Header {
             _ => return Err(malformed()),
         };
         let shape = after("shape").and_then(|shape| shape.strip_prefix('('));
-        let (shape, _) = shape.and_then(|s| s.split_once(')')).ok_or_else(malformed)?;
-        let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
+        let (shape, _) = shape
+            .and_then(|s| s.split_once(')'))
+            .ok_or_else(malformed)?;
+        let sizes = shape
+            .split(',')
+            .map(str::trim)
+            .filter(|size| !size.is_empty());
         // Python 2 wrote long integers.
         let sizes = sizes.map(|size| size.strip_suffix('L').unwrap_or(size).parse());
         Ok(Self {
@@ -181,7 +202,10 @@ mod tests {
 
     #[test]
     fn headers_of_numpy_are_understood() -> Result<()> {
-        let header = Header::parse("{'descr': '>f8', 'fortran_order': True, 'shape': (3L, 4), }   \n", 80)?;
+        let header = Header::parse(
+            "{'descr': '>f8', 'fortran_order': True, 'shape': (3L, 4), }   \n",
+            80,
+        )?;
         let expected = Header {
             element: Element::F64,
             order: ByteOrder::Big,
@@ -206,7 +230,9 @@ mod tests {
             ("'<c8'", "dtype `c8`"),
             ("''", "dtype ``"),
         ] {
-            let message = refusal(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}"));
+            let message = refusal(&format!(
+                "{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}"
+            ));
             assert!(message.contains(problem), "{message}");
         }
         for text in [

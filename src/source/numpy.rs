@@ -116,7 +116,13 @@ pub fn scalar(pickle: &Pickle, id: NodeId) -> Option<Scalar> {
     let data = Data::read(pickle, data).ok().filter(Data::is_short)?;
     let count = data.len(pickle).ok()? as usize / dtype.element.size();
     let feed = |take: &mut dyn FnMut(&[u8])| data.for_each_block(pickle, take);
-    let &[value] = dtype.element.decode(dtype.order, count, feed).ok()?.to_f64().as_slice() else {
+    let &[value] = dtype
+        .element
+        .decode(dtype.order, count, feed)
+        .ok()?
+        .to_f64()
+        .as_slice()
+    else {
         return None;
     };
     match dtype.element.is_float() {

@@ -37,7 +37,9 @@ pub fn read(pieces: &Pieces) -> Result<Contents> {
         if !is_weight(&used, tensor).at(used.path.escape_debug())? {
             continue;
         }
-        let Use { path, layer, role, .. } = used;
+        let Use {
+            path, layer, role, ..
+        } = used;
         let read = |found: &mut Layers| {
             // The smallest element, for those whose type is unknown.
             let size = tensor.element.map_or(1, Element::size);

@@ -32,8 +32,11 @@ pub fn is_pytorch(archive: &Archive) -> bool {
 pub fn read(pieces: &Pieces, archive: &Archive) -> Result<Contents> {
     let root = root(archive).unwrap_or_default();
     if archive.entry(&format!("{root}constants.pkl")).is_some() {
-        return Err(Error::new("is a compiled TorchScript model, which is a program")
-            .help("load it with `torch.jit.load` and save its `state_dict()` with `torch.save`"));
+        return Err(
+            Error::new("is a compiled TorchScript model, which is a program").help(
+                "load it with `torch.jit.load` and save its `state_dict()` with `torch.save`",
+            ),
+        );
     }
     let Some(program) = archive.entry(&format!("{root}{PROGRAM}")) else {
         return Err(Error::new("is an archive without PyTorch's `data.pkl`"));
@@ -58,7 +61,9 @@ pub fn read_legacy(pieces: &Pieces) -> Result<Contents> {
     next("magic number")?;
     let protocol = next("protocol")?;
     if *protocol.node(protocol.root()) != Node::Int(1001) {
-        return Err(Error::new("is of an unknown version of PyTorch's legacy format"));
+        return Err(Error::new(
+            "is of an unknown version of PyTorch's legacy format",
+        ));
     }
     let system = next("system")?;
     let object = next("object")?;

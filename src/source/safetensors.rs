@@ -150,7 +150,9 @@ pub(super) fn decode(pieces: &Pieces) -> Result<Stock> {
     let mut end = 0;
     for name in names {
         let place = name.escape_debug();
-        let info = header.info(&name).ok_or_else(|| damaged("a tensor is lost"))?;
+        let info = header
+            .info(&name)
+            .ok_or_else(|| damaged("a tensor is lost"))?;
         let (first, last) = info.data_offsets;
         if first != end || size(info) != last.checked_sub(first) {
             return Err(damaged("a tensor does not fit its place").at(place));
@@ -230,7 +232,9 @@ fn values(pieces: &Pieces, start: u64, info: &TensorInfo) -> Result<StoredData> 
     pieces.check(start, length)?;
     let count = length as usize / element.size();
     let feed = |take: &mut dyn FnMut(&[u8])| pieces.for_each_block(start, length, take);
-    element.decode(ByteOrder::Little, count, feed).map(StoredData::Numbers)
+    element
+        .decode(ByteOrder::Little, count, feed)
+        .map(StoredData::Numbers)
 }
 
 /// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes

@@ -58,7 +58,9 @@ impl Strides {
             });
             target *= size.max(1);
             let reach = size.saturating_sub(1).checked_mul(stride);
-            span = reach.and_then(|reach| span.checked_add(reach)).ok_or_else(impossible)?;
+            span = reach
+                .and_then(|reach| span.checked_add(reach))
+                .ok_or_else(impossible)?;
         }
         dimensions.retain(|dimension| dimension.size != 1);
         // Of equal strides, as of dimensions that repeat, the order does not matter.
@@ -68,7 +70,11 @@ impl Strides {
             span = 0;
         }
         let mut reach = 0;
-        for dimension in dimensions.iter().rev().filter(|dimension| dimension.stride > 0) {
+        for dimension in dimensions
+            .iter()
+            .rev()
+            .filter(|dimension| dimension.stride > 0)
+        {
             if dimension.stride <= reach {
                 return Err(Error::new("its elements overlap one another in the file")
                     .help("save `tensor.contiguous()` instead"));

@@ -1,5 +1,8 @@
 //! Files that neon wrote, read and imported; files of other kinds, refused.
 
+mod foreign;
+mod hostile;
+
 use super::import::import;
 use super::receipt::Outcome;
 use super::*;
@@ -186,12 +189,7 @@ fn the_kind_of_a_file_follows_from_its_content() {
     assert_eq!(Kind::of(b"PK\x03\x04"), Kind::Zip);
     assert_eq!(Kind::of(b"\x08\x07\x12\x07pytorch"), Kind::Onnx);
     assert_eq!(Kind::of(&pytorch::MAGIC), Kind::PyTorchLegacy);
-    for bytes in [
-        &b""[..],
-        b"\x1f\x8b\x08",
-        b"<html>",
-        b"abc",
-    ] {
+    for bytes in [&b""[..], b"\x1f\x8b\x08", b"<html>", b"abc"] {
         assert!(matches!(Kind::of(bytes), Kind::Other(_)), "{bytes:?}");
     }
 }

@@ -52,7 +52,9 @@ pub fn roles<'a>(weights: impl Iterator<Item = (&'a Weight, &'a [usize])> + Clon
         layer.sort_by_key(|(word, _)| word.parse::<u32>().unwrap_or(u32::MAX));
     }
     let role = |(weight, shape): (&Weight, &[usize])| {
-        let siblings = by_layer.get(weight.layer.as_str()).map_or(&[][..], Vec::as_slice);
+        let siblings = by_layer
+            .get(weight.layer.as_str())
+            .map_or(&[][..], Vec::as_slice);
         let role = match is_number(&weight.word) {
             true => by_shapes(&weight.layer, siblings, &weight.word),
             false => by_word(&weight.word, shape, siblings),
@@ -67,7 +69,12 @@ pub fn roles<'a>(weights: impl Iterator<Item = (&'a Weight, &'a [usize])> + Clon
 }
 
 /// Groups that belong to no layer.
-const ASIDE: [&str; 4] = ["optimizer_weights", "optimizer", "metrics", "top_level_model_weights"];
+const ASIDE: [&str; 4] = [
+    "optimizer_weights",
+    "optimizer",
+    "metrics",
+    "top_level_model_weights",
+];
 
 /// Layer and name of the weight at `path`, a group's name at least before it.
 fn split(path: &str) -> (String, String) {
@@ -132,7 +139,16 @@ fn by_word<'a>(word: &'a str, shape: &[usize], siblings: &[(&str, &[usize])]) ->
 /// Whether this is the name of a function that draws values, with a number behind it.
 fn is_drawn(word: &str) -> bool {
     let stem = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-    ["uniform", "normal", "truncated_normal", "Variable", "zeros", "ones", "param"].contains(&stem)
+    [
+        "uniform",
+        "normal",
+        "truncated_normal",
+        "Variable",
+        "zeros",
+        "ones",
+        "param",
+    ]
+    .contains(&stem)
 }
 
 /// By the shapes of all weights of the layer, of which `word` is the number of one.
@@ -151,7 +167,10 @@ fn by_shapes<'a>(layer: &str, siblings: &[(&str, &[usize])], word: &'a str) -> &
     };
     let place = siblings.iter().position(|sibling| sibling.0 == word);
     // Where the shapes do not tell, the number is kept.
-    place.and_then(|place| roles.get(place)).copied().unwrap_or(word)
+    place
+        .and_then(|place| roles.get(place))
+        .copied()
+        .unwrap_or(word)
 }
 
 /// Whether a kernel (rows, columns, channels, multiplier) is one of a depthwise convolution, which

@@ -75,10 +75,19 @@ impl Graph {
     /// Every tensor under every name, with its first use.
     pub fn uses(&self) -> Vec<Use<'_>> {
         let mut names: Vec<(&str, usize)> = Vec::new();
-        names.extend(self.tensors.iter().map(|tensor| tensor.name.as_str()).zip(0..));
+        names.extend(
+            self.tensors
+                .iter()
+                .map(|tensor| tensor.name.as_str())
+                .zip(0..),
+        );
         let known: HashMap<&str, usize> = names.iter().copied().collect();
         // Exporters store equal tensors once, and give the copies their names with Identity.
-        for node in self.nodes.iter().filter(|node| node.operation == "Identity") {
+        for node in self
+            .nodes
+            .iter()
+            .filter(|node| node.operation == "Identity")
+        {
             if let ([input], [output]) = (node.inputs.as_slice(), node.outputs.as_slice())
                 && let Some(&tensor) = known.get(input.as_str())
             {
@@ -152,13 +161,19 @@ impl Node {
 
     /// Whether a tensor that is added to its output is its bias.
     fn may_have_bias(&self) -> bool {
-        matches!(self.operation.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
+        matches!(
+            self.operation.as_str(),
+            "Conv" | "ConvTranspose" | "Gemm" | "MatMul"
+        )
     }
 
     fn is_quantizing(&self) -> bool {
         let operation = self.operation.as_str();
         operation.starts_with("QLinear")
-            || matches!(operation, "DequantizeLinear" | "ConvInteger" | "MatMulInteger")
+            || matches!(
+                operation,
+                "DequantizeLinear" | "ConvInteger" | "MatMulInteger"
+            )
     }
 
     /// Its own name, or that of what it computes.
@@ -216,7 +231,10 @@ impl<'a> Links<'a> {
     }
 
     fn of_tensor(&self, path: &'a str, tensor: usize) -> Use<'a> {
-        let user = self.user.get(path).map(|&(node, place)| (&self.nodes[node], node, place));
+        let user = self
+            .user
+            .get(path)
+            .map(|&(node, place)| (&self.nodes[node], node, place));
         let telling = telling(path);
         let own = || telling.unwrap_or((path, path));
         let bias_of = self.bias_of(path);
@@ -248,7 +266,10 @@ impl<'a> Links<'a> {
         if node.operation != "Add" {
             return None;
         }
-        let mut producers = node.inputs.iter().filter_map(|i| self.producer.get(i.as_str()));
+        let mut producers = node
+            .inputs
+            .iter()
+            .filter_map(|i| self.producer.get(i.as_str()));
         let producer = producers.find(|&&p| self.bias.get(&p) == Some(&path));
         producer.copied()
     }

@@ -56,11 +56,7 @@ impl<'a> Protobuf<'a> {
     ///
     /// # Errors
     /// A malformed message, too many fields in all, that of `take`.
-    pub fn each(
-        &self,
-        place: Place,
-        mut take: impl FnMut(u64, Field) -> Result<()>,
-    ) -> Result<()> {
+    pub fn each(&self, place: Place, mut take: impl FnMut(u64, Field) -> Result<()>) -> Result<()> {
         let mut at = place.start;
         let end = place.start + place.len;
         while at < end {
@@ -105,7 +101,10 @@ impl<'a> Protobuf<'a> {
             return Err(malformed());
         };
         if place.len > LONGEST_TEXT {
-            return Err(Error::new(format!("has a name of {} bytes, too long", place.len)));
+            return Err(Error::new(format!(
+                "has a name of {} bytes, too long",
+                place.len
+            )));
         }
         let bytes = self.pieces.read(place.start, place.len)?;
         String::from_utf8(bytes).map_err(|_| malformed())
@@ -161,7 +160,12 @@ mod tests {
     fn fields_of_every_wire_type_are_found() -> Result<()> {
         let found = fields(b"\x08\x96\x01\x12\x02ab\x1d1234\x2112345678")?;
         let at = |start, len| Field::Bytes(Place { start, len });
-        let expected = [(1, Field::Number(150)), (2, at(5, 2)), (3, at(8, 4)), (4, at(13, 8))];
+        let expected = [
+            (1, Field::Number(150)),
+            (2, at(5, 2)),
+            (3, at(8, 4)),
+            (4, at(13, 8)),
+        ];
         assert_eq!(found, expected);
         Ok(())
     }

@@ -50,7 +50,13 @@ impl Tensor {
                 (1, Field::Bytes(sizes)) => {
                     let mut shape = Vec::new();
                     // No more sizes than there are dimensions.
-                    file.numbers(Place { len: sizes.len.min(700), ..sizes }, |n| shape.push(n))?;
+                    file.numbers(
+                        Place {
+                            len: sizes.len.min(700),
+                            ..sizes
+                        },
+                        |n| shape.push(n),
+                    )?;
                     let shape = shape.into_iter().map(size_of);
                     tensor.shape.extend(shape.collect::<Result<Vec<_>>>()?);
                 }
@@ -94,7 +100,9 @@ impl Tensor {
             return Err(Error::new(problem).help("the file is damaged"));
         }
         let feed = |take: &mut dyn FnMut(&[u8])| {
-            self.data.iter().try_for_each(|data| feed(file, *data, element, take))
+            self.data
+                .iter()
+                .try_for_each(|data| feed(file, *data, element, take))
         };
         element.decode(ByteOrder::Little, count, feed)
     }
@@ -113,19 +121,12 @@ impl Tensor {
     }
 }
 
-fn feed(
-    file: &Protobuf,
-    data: Data,
-    element: Element,
-    take: &mut dyn FnMut(&[u8]),
-) -> Result<()> {
+fn feed(file: &Protobuf, data: Data, element: Element, take: &mut dyn FnMut(&[u8])) -> Result<()> {
     // The low bytes of an integer, which of a 16-bit float are its bits.
     let size = element.size();
     match data {
         Data::Raw(place) => file.pieces.for_each_block(place.start, place.len, take),
-        Data::Packed(place) => {
-            file.numbers(place, |value| take(&value.to_le_bytes()[..size]))
-        }
+        Data::Packed(place) => file.numbers(place, |value| take(&value.to_le_bytes()[..size])),
         Data::Single(value) => {
             take(&value.to_le_bytes()[..size]);
             Ok(())
@@ -134,7 +135,9 @@ fn feed(
 }
 
 fn size_of(size: u64) -> Result<usize> {
-    let size = i64::try_from(size).ok().and_then(|size| usize::try_from(size).ok());
+    let size = i64::try_from(size)
+        .ok()
+        .and_then(|size| usize::try_from(size).ok());
     size.ok_or_else(malformed)
 }
 

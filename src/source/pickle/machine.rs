@@ -348,7 +348,13 @@ const LONGEST_PROGRAM: usize = 1 << 20;
 /// An object without meaning, which may be a list or a dictionary to Python.
 fn is_opaque(node: &Node) -> bool {
     use Global::{Builtin, Other};
-    matches!(node, Node::Call { callable: Other(_) | Builtin, .. })
+    matches!(
+        node,
+        Node::Call {
+            callable: Other(_) | Builtin,
+            ..
+        }
+    )
 }
 
 fn unsupported(opcode: u8) -> Error {

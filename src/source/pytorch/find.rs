@@ -28,7 +28,9 @@ pub fn weights(pickle: &Pickle) -> Result<Weights> {
     for _ in 0..DEEPEST {
         let own = tensors(pickle, at)?;
         let inner = inside(pickle, at);
-        let usual = KEYS.iter().find_map(|key| inner.iter().find(|found| found.0 == *key));
+        let usual = KEYS
+            .iter()
+            .find_map(|key| inner.iter().find(|found| found.0 == *key));
         let only = match (own.is_empty(), inner.as_slice()) {
             (true, [only]) => Some(only),
             _ => None,
@@ -107,7 +109,15 @@ fn inside<'a>(pickle: &'a Pickle, id: NodeId) -> Vec<(&'a str, NodeId)> {
 /// Whether a key is of something that is not the model.
 fn is_aside(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let words = ["optim", "sched", "scaler", "amp", "meta", "loss", "criterion"];
+    let words = [
+        "optim",
+        "sched",
+        "scaler",
+        "amp",
+        "meta",
+        "loss",
+        "criterion",
+    ];
     words.iter().any(|word| key.starts_with(word)) || key.ends_with("optimizer")
 }
 
@@ -172,8 +182,10 @@ fn module(pickle: &Pickle, id: NodeId) -> Result<Vec<(String, NodeId)>> {
             continue;
         };
         if !seen.insert(id) || found.len() > MOST_TENSORS || prefix.len() > LONGEST_NAME {
-            return Err(Error::new("is a module that contains itself or too many others")
-                .help("save `model.state_dict()` instead"));
+            return Err(
+                Error::new("is a module that contains itself or too many others")
+                    .help("save `model.state_dict()` instead"),
+            );
         }
         let part = |part: &str| pickle.get(state, part).into_iter();
         for part in ["_parameters", "_buffers"].into_iter().flat_map(part) {
@@ -228,7 +240,9 @@ fn nothing(pickle: &Pickle, inner: &[(&str, NodeId)]) -> Error {
         return Error::new(problem)
             .help("load it in Python and save the `state_dict()` of one model");
     }
-    let keys = named(pickle, pickle.root()).take(5).map(|(key, _)| quoted(key));
+    let keys = named(pickle, pickle.root())
+        .take(5)
+        .map(|(key, _)| quoted(key));
     let keys: Vec<_> = keys.collect();
     let found = match (keys.is_empty(), pickle.node(pickle.root())) {
         (false, _) => format!("it holds {}", keys.join(", ")),

@@ -110,8 +110,10 @@ impl Storage {
         };
         let Global::Storage(element) = kind else {
             let name = pickle.global_name(kind);
-            return Err(Error::new(format!("has a storage of type `{name}`, which is not supported"))
-                .help("floats of 16 to 64 bits and integers are read"));
+            return Err(Error::new(format!(
+                "has a storage of type `{name}`, which is not supported"
+            ))
+            .help("floats of 16 to 64 bits and integers are read"));
         };
         let number = |id| numpy::size(pickle, id).map(|size| size as u64);
         let view = view.first().and_then(|&view| pickle.items(view));
@@ -178,24 +180,37 @@ impl<'a> Storages<'a> {
                 }
             }
         }
-        let order = match system.get(system.root(), "little_endian").map(|id| system.node(id)) {
+        let order = match system
+            .get(system.root(), "little_endian")
+            .map(|id| system.node(id))
+        {
             Some(Node::Bool(false)) => ByteOrder::Big,
             _ => ByteOrder::Little,
         };
-        let no_list = || Error::new("its list of storages is malformed").help("the file is damaged");
+        let no_list =
+            || Error::new("its list of storages is malformed").help("the file is damaged");
         let mut offsets = HashMap::new();
         let mut place = start;
         for &key in keys.items(keys.root()).ok_or_else(no_list)? {
             let key = keys.text(key).ok_or_else(no_list)?;
             let storage = named.get(key);
             let storage = storage.ok_or_else(|| {
-                Error::new(format!("no tensor tells the type of storage `{}`", shown(key)))
+                Error::new(format!(
+                    "no tensor tells the type of storage `{}`",
+                    shown(key)
+                ))
             })?;
             let count = i64::from_le_bytes(pieces.array(place)?);
-            let bytes = storage.bytes().filter(|_| u64::try_from(count) == Ok(storage.count));
+            let bytes = storage
+                .bytes()
+                .filter(|_| u64::try_from(count) == Ok(storage.count));
             let end = bytes.and_then(|bytes| (place + 8).checked_add(bytes));
             let end = end.ok_or_else(|| {
-                let problem = format!("storage `{}` has {count} elements, not {}", shown(key), storage.count);
+                let problem = format!(
+                    "storage `{}` has {count} elements, not {}",
+                    shown(key),
+                    storage.count
+                );
                 Error::new(problem).help("the file is damaged")
             })?;
             offsets.insert(key.to_string(), place + 8);
@@ -217,7 +232,9 @@ impl<'a> Storages<'a> {
     /// # Errors
     /// One that reaches beyond its storage; a storage that is missing or damaged.
     pub fn values(&self, tensor: &Tensor) -> Result<Numbers> {
-        let Tensor { storage, strides, .. } = tensor;
+        let Tensor {
+            storage, strides, ..
+        } = tensor;
         let size = storage.element.size() as u64;
         let span = strides.span() as u64;
         let first = storage.start.checked_add(tensor.offset);
@@ -245,7 +262,8 @@ impl<'a> Storages<'a> {
                 let entry = archive.entry(&format!("{root}data/{}", storage.key));
                 let entry: &Entry = entry.ok_or_else(missing)?;
                 if storage.bytes() != Some(entry.size) {
-                    let problem = format!("has {} bytes, not {} elements", entry.size, storage.count);
+                    let problem =
+                        format!("has {} bytes, not {} elements", entry.size, storage.count);
                     let place = format!("storage `{}`", shown(&storage.key));
                     return Err(Error::new(problem).help("the file is damaged")).at(place);
                 }
