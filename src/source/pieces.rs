@@ -257,7 +257,7 @@ mod tests {
         let mut blocks = Vec::new();
         pieces.for_each_block(5, 150_000, &mut |block| blocks.extend_from_slice(block))?;
         assert_eq!(blocks, bytes[5..150_005]);
-        assert_eq!(pieces.find(250, 100_000)?, Some(100_149));
+        assert_eq!(pieces.find(250, 100_000)?, Some(100_148));
         assert_eq!(pieces.find(255, 0)?, None);
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! Files that neon wrote, read and imported; files of other kinds, refused.
 
+mod foreign;
+mod hostile;
+
 use super::import::import;
 use super::receipt::Outcome;
 use super::*;

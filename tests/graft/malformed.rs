@@ -313,3 +313,55 @@ fn malformed_source_models_are_refused_by_file() {
     assert!(!place.path("hacked").exists());
     assert!(!place.path("results/e").exists());
 }
+
+#[test]
+fn malformed_models_of_other_programs_are_refused_by_file() {
+    let place = Place::new();
+    let sound = |name: &str| {
+        place.copy_data(&format!("foreign/{name}"));
+        std::fs::read(place.path(&format!("foreign/{name}"))).expect("read")
+    };
+    let half = |name: &str| {
+        let bytes = sound(name);
+        bytes[..bytes.len() / 2].to_vec()
+    };
+    let cases: [(&str, Vec<u8>, &str); 9] = [
+        (
+            "a command in a zip archive",
+            sound("command.pt"),
+            "posix.system",
+        ),
+        (
+            "a command in the legacy layout",
+            sound("command_legacy.pt"),
+            "posix.system",
+        ),
+        ("half a zip archive", half("nested.pth"), "zip archive"),
+        ("half a legacy file", half("nested_legacy.th"), "truncated"),
+        ("half an npz", half("stored.npz"), "zip archive"),
+        ("half an ONNX file", half("telling.onnx"), "damaged ONNX"),
+        ("half a Keras file", half("keras2_whole.h5"), "truncated"),
+        (
+            "an npz that unpacks to a thousand times its size",
+            sound("bomb.npz"),
+            "more values",
+        ),
+        (
+            "a Keras file that claims terabytes",
+            sound("bomb.h5"),
+            "more values",
+        ),
+    ];
+    for (what, bytes, name) in cases {
+        place.write("source.pt", bytes);
+        let printed = place.fail(&["inspect", "source.pt"]);
+        show(what, &printed.err);
+        assert!(
+            printed.err.contains("source.pt: "),
+            "{what}: {}",
+            printed.err
+        );
+        assert!(printed.err.contains(name), "{what}: {}", printed.err);
+    }
+    assert!(!place.path("hacked").exists());
+}

@@ -1,6 +1,17 @@
 //! Small pickles put together by hand: models, and files that only look like one.
 
 use super::*;
+use crate::source::document::Document;
+
+/// The model in `bytes`.
+fn read(bytes: &[u8]) -> Result<Contents> {
+    super::read(&Pieces::of(bytes.to_vec()))
+}
+
+/// The same, whole.
+fn document(bytes: &[u8]) -> Result<Document> {
+    super::document(&Pieces::of(bytes.to_vec()))
+}
 
 fn text(text: &str) -> Vec<u8> {
     [b"U", &[text.len() as u8][..], text.as_bytes()].concat()

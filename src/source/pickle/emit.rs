@@ -251,7 +251,8 @@ fn length(count: usize) -> Result<[u8; 4]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Node, parse};
+    use super::super::Node;
+    use super::super::tests::parse;
     use super::*;
     use crate::source::numpy;
 
