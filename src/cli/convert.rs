@@ -12,7 +12,7 @@ use crate::report::cell::{Cell, grouped};
 use crate::report::table::{Format, Table};
 use crate::source::convert::{Converted, Options, Target, convert};
 
-/// Convert a model between neon's pickles and safetensors
+/// Convert a model between neon's pickles and safetensors, or another program's to safetensors
 ///
 /// The names stay the same, and every value bit for bit. The ending of the new file says the
 /// format: .safetensors is graft's, .prm, .p and .pkl are neon's. What has no place in the new

@@ -23,7 +23,7 @@ use crate::source::{self, SourceModel, keras, origin};
 /// Show what is in a source model, an HDF5 data file or a record
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning"
+    after_help = "Examples:\n  graft inspect VGG_D.p\n  graft inspect resnet18.pth\n  graft inspect data_wiki/train.h5\n  graft inspect results/fine_tuning"
 )]
 pub struct Arguments {
     /// A source model (.pth, .safetensors, .h5, .npz, .onnx, .p …), a data file (.h5) or a record's

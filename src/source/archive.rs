@@ -129,7 +129,7 @@ impl Archive {
         };
         self.left.set(left.ok_or_else(too_much)?);
         let mut zip = self.zip.borrow_mut();
-        let read = || -> io::Result<()> {
+        let mut read = || -> io::Result<()> {
             if entry.is_stored && !is_whole {
                 let mut content = zip.by_index_seek(entry.index).map_err(io::Error::other)?;
                 content.seek(SeekFrom::Start(start))?;
@@ -144,7 +144,6 @@ impl Archive {
                 false => Ok(()),
             }
         };
-        let mut read = read;
         read().map_err(|error| damaged(error).at(place()))
     }
 }

@@ -212,7 +212,7 @@ fn nameless() -> Error {
     )
 }
 
-fn list<'a>(pickle: &'a Pickle, id: NodeId) -> Result<&'a [NodeId]> {
+fn list(pickle: &Pickle, id: NodeId) -> Result<&[NodeId]> {
     match pickle.items(id) {
         Some(items) if items.len() <= MOST_LAYERS => Ok(items),
         Some(items) => Err(Error::new(format!("{} layers are too many", items.len()))),
@@ -225,7 +225,7 @@ fn has_fused_bias(layers: &[SourceLayer]) -> bool {
     tensors.any(|tensor| tensor.name == "weight_bias")
 }
 
-fn fields<'a>(pickle: &'a Pickle, id: NodeId) -> Result<&'a [(NodeId, NodeId)]> {
+fn fields(pickle: &Pickle, id: NodeId) -> Result<&[(NodeId, NodeId)]> {
     match pickle.node(id) {
         Node::Dict(entries) if entries.len() <= MOST_FIELDS => Ok(entries),
         Node::Dict(entries) => {
@@ -249,7 +249,7 @@ fn get(pickle: &Pickle, id: NodeId, key: &str) -> Result<Option<NodeId>> {
 }
 
 /// A text that may be a name: short, and without control characters.
-fn text<'a>(pickle: &'a Pickle, id: NodeId) -> Option<&'a str> {
+fn text(pickle: &Pickle, id: NodeId) -> Option<&str> {
     match pickle.node(id) {
         Node::Bytes(Bytes::Held(bytes)) | Node::Text(Bytes::Held(bytes))
             if bytes.len() <= LONGEST_NAME => {}

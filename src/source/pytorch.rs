@@ -104,7 +104,7 @@ fn contents(
     for (path, id) in weights.tensors {
         layers::check_name(&path)?;
         let (layer, name) = layers::split(&path);
-        let read = || -> Result<()> {
+        let mut read = || -> Result<()> {
             let tensor = Tensor::read(pickle, id)?;
             if layers::is_bookkeeping(tensor.element().is_float(), &tensor.shape, name) {
                 return Ok(());
@@ -113,7 +113,6 @@ fn contents(
             let values = storages.values(&tensor)?;
             found.push((layer, name), &path, tensor.shape, values)
         };
-        let mut read = read;
         read().at(&path)?;
     }
     let mut metadata: BTreeMap<_, _> = find::facts(pickle);

@@ -31,8 +31,8 @@ struct Dimension {
 /// Number of elements of this shape, if there can be so many.
 pub fn count(shape: &[usize]) -> Option<usize> {
     // A dimension of no elements must not hide an overflow: what follows multiplies in any order.
-    let sizes = shape.iter().map(|&size| size.max(1));
-    let bound = sizes.fold(Some(1usize), |n, size| n?.checked_mul(size));
+    let mut sizes = shape.iter().map(|&size| size.max(1));
+    let bound = sizes.try_fold(1usize, |n, size| n.checked_mul(size));
     bound.filter(|_| shape.len() <= MOST_DIMENSIONS)?;
     Some(shape.iter().product())
 }

@@ -246,7 +246,7 @@ fn a_file_that_is_no_model_is_refused() -> Result<()> {
     std::fs::write(bench.path("table.csv"), "a,b\n")?;
     let refusal = bench.refusal(&bench.path("table.csv"), "new.p", &Options::default());
     assert!(
-        refusal.contains("table.csv: is of an unknown format, not a model"),
+        refusal.contains("table.csv: is of an unknown format, not a source model"),
         "{refusal}"
     );
     let refusal = bench.refusal(&fixture(TRAINED), "model.onnx", &Options::default());

@@ -31,7 +31,7 @@ pub struct Place {
 }
 
 /// Most fields of all messages that are read: a model has some for each layer.
-const MOST_FIELDS: usize = 1 << 21;
+const MOST_FIELDS: usize = 1 << 20;
 
 /// Longest string, in bytes: a name.
 const LONGEST_TEXT: u64 = 1000;

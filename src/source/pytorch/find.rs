@@ -100,7 +100,7 @@ const MOST_WORDS: usize = 10;
 const MOST_TENSORS: usize = 100_000;
 
 /// The dictionaries and modules in the dictionary `id` that hold tensors, somewhere.
-fn inside<'a>(pickle: &'a Pickle, id: NodeId) -> Vec<(&'a str, NodeId)> {
+fn inside(pickle: &Pickle, id: NodeId) -> Vec<(&str, NodeId)> {
     let own = named(pickle, id).filter(|(key, _)| !is_aside(key));
     own.filter(|&(_, value)| holds_tensors(pickle, value, DEEPEST))
         .collect()
@@ -201,7 +201,7 @@ fn module(pickle: &Pickle, id: NodeId) -> Result<Vec<(String, NodeId)>> {
 }
 
 /// The entries of a dictionary whose keys may be names.
-fn named<'a>(pickle: &'a Pickle, id: NodeId) -> impl Iterator<Item = (&'a str, NodeId)> {
+fn named(pickle: &Pickle, id: NodeId) -> impl Iterator<Item = (&str, NodeId)> {
     let entries = match pickle.node(id) {
         Node::Dict(entries) => entries.as_slice(),
         _ => &[],
