@@ -104,6 +104,8 @@ fn plain(stored: &[usize], target: &[usize], maps: Option<[usize; 3]>) -> Option
         (&[k, c], &[filters, channels, 1, 1]) => [k, c] == [filters, channels],
         (&[k, c, 1, 1], &[outputs, inputs]) => [k, c] == [outputs, inputs],
         (&[k, c, r, s], &[outputs, _]) => k == outputs && maps == Some([c, r, s]),
+        // Biases that are added to matrices and to maps.
+        (&[1, values] | &[values, 1, 1], &[k]) => values == k,
         _ => false,
     };
     fits.then_some(Conversion::AsIs)
@@ -298,6 +300,9 @@ mod tests {
         let found = converted(last, &[1, 1, 3, 2], &[2, 3], None);
         assert_eq!(found, Some(vec![0.0, 2.0, 4.0, 1.0, 3.0, 5.0].into()));
         assert_eq!(found, converted(last, &[3, 2], &[2, 3, 1, 1], None));
+        for stored in [&[1, 5][..], &[5, 1, 1]] {
+            assert!(plain.conversion(stored, &[5], None).is_some(), "{stored:?}");
+        }
     }
 
     #[test]

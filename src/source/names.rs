@@ -131,7 +131,15 @@ fn common_prefixes<'a>(names: &[&'a str]) -> Vec<&'a str> {
     common.into_iter().map(|(prefix, _)| prefix).collect()
 }
 
-/// The new name of each layer that a pattern matches.
+/// How specific an entry is: an exact name most, then patterns by their literal characters.
+fn rank(pattern: &str) -> usize {
+    match pattern::is_pattern(pattern) {
+        true => pattern::literals(pattern),
+        false => usize::MAX,
+    }
+}
+
+/// The new name of each layer that an entry matches: that of the most specific one.
 fn rename_all(names: &[&str], renames: &Renames) -> Result<Vec<Option<String>>> {
     let mut renamed: Vec<Option<(&str, String)>> = vec![None; names.len()];
     for (pattern, replacement) in renames {
@@ -142,9 +150,8 @@ fn rename_all(names: &[&str], renames: &Renames) -> Result<Vec<Option<String>>> 
             };
             matched = true;
             match renamed {
-                // An exact name stands before all patterns.
-                Some((other, _)) if !pattern::is_pattern(other) => {}
-                Some((other, old)) if pattern::is_pattern(pattern) && *old != new => {
+                Some((other, _)) if rank(other) > rank(pattern) => {}
+                Some((other, old)) if rank(other) == rank(pattern) && *old != new => {
                     let problem = format!("`{other}` and `{pattern}` both rename `{name}`");
                     let remedy = format!("give `{name}` an entry of its own");
                     return Err(Error::new(problem).at("source.rename").help(remedy));

@@ -286,3 +286,48 @@ fn a_batch_larger_than_any_memory() {
     let problem = "`batch_size` must be at most 1048576, not 1000000000000";
     assert!(message.contains(problem), "{message}");
 }
+
+#[test]
+fn coverage_and_renames_without_a_source_model() {
+    assert_eq!(
+        beside_least("source.coverage = 0.9\nsource.rename = { a = \"b\" }\n"),
+        r#"a.toml:3:19: `source.coverage` without a `source_model`: nothing will be imported
+    |
+  3 | source.coverage = 0.9
+    |                   ^^^
+  help: give a `source_model`, or remove `coverage`
+
+a.toml:4:17: `source.rename` without a `source_model`: nothing will be imported
+    |
+  4 | source.rename = { a = "b" }
+    |                 ^^^^^^^^^^^
+  help: give a `source_model`, or remove `rename`"#
+    );
+}
+
+#[test]
+fn a_coverage_that_is_no_share_and_renames_that_cannot_be() {
+    assert_eq!(
+        beside_least(
+            "source_model = \"m.pth\"\nsource.coverage = 90\nsource.rename = { \"a?\" = \"b\", \
+             \"c.*\" = \"*.*\" }\n"
+        ),
+        r#"a.toml:4:19: `source.coverage` must be between 0 and 1, not 90
+    |
+  4 | source.coverage = 90
+    |                   ^^
+  help: for example `coverage = 0.9`
+
+a.toml:5:17: `source.rename` knows no `?`, as in "a?" = "b"
+    |
+  5 | source.rename = { "a?" = "b", "c.*" = "*.*" }
+    |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  help: for example "encoder.*" = "*", or "features.0" = "conv1_1"
+
+a.toml:5:17: "*.*" has more `*` than "c.*", whose parts they stand for
+    |
+  5 | source.rename = { "a?" = "b", "c.*" = "*.*" }
+    |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  help: for example "encoder.*" = "*", or "features.0" = "conv1_1""#
+    );
+}

@@ -88,7 +88,13 @@ fn a_prefix_that_most_layers_share_is_left_out() {
 fn renamed_layers_are_found_by_their_new_name_alone() {
     let target = target(&[("conv1", "features.0"), ("fc", "classifier.1")]);
     let names = ["enc.a", "enc.b", "fc"];
-    let new = renames(&[("enc.*", "x_*"), ("enc.a", "conv1"), ("fc", "other")]);
+    let entries = [
+        ("*", "y_*"),
+        ("enc.*", "x_*"),
+        ("enc.a", "conv1"),
+        ("fc", "other"),
+    ];
+    let new = renames(&entries);
     let (places, _) = found(&names, &target, &new);
     assert_eq!(places, [vec![0], vec![]]);
 }
@@ -106,8 +112,8 @@ fn renames_that_match_nothing_or_contradict_each_other_are_errors() {
          `enc.conv1`?"
     );
     assert_eq!(
-        error(&[("enc.*", "a"), ("*1", "b")]),
-        "source.rename: `*1` and `enc.*` both rename `enc.conv1`\n  help: give `enc.conv1` an \
+        error(&[("enc.*", "a"), ("*nv1", "b")]),
+        "source.rename: `*nv1` and `enc.*` both rename `enc.conv1`\n  help: give `enc.conv1` an \
          entry of its own"
     );
 }
