@@ -129,3 +129,6 @@ impl fmt::Display for Origin {
         write!(f, " ({} of its {} tensors)", self.tensors, self.of_tensors)
     }
 }
+
+#[cfg(test)]
+mod tests;

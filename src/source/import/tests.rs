@@ -144,6 +144,17 @@ fn every_role_is_filled_and_convolutions_are_transposed() -> Result<()> {
         ["conv", "conv_bias", "norm", "fc"]
     );
     assert_eq!(receipt.totals.parameters, 8 + 2 + 8 + 6);
+    let checksums = |layer| {
+        let entry = receipt.tensors.iter().find(|entry| entry.layer == layer);
+        match entry.map(|entry| &entry.outcome) {
+            Some(Outcome::Imported { from, sha256, .. }) => [from.sha256.clone(), sha256.clone()],
+            _ => [None, None],
+        }
+    };
+    let [before, after] = checksums("fc");
+    assert!(before.is_some() && before == after, "as it is");
+    let [before, after] = checksums("conv");
+    assert!(before.is_some() && before != after, "transposed");
     assert_eq!(receipt.unused.len(), 1);
     assert_eq!(receipt.unused[0].reason, "the target has no layer `fc8`");
     Ok(())
@@ -222,6 +233,34 @@ fn importing_nothing_is_an_error_that_names_close_layers() {
         text.contains("`fc.weight` was not imported: its shape is (3, 9)"),
         "{text}"
     );
+}
+
+#[test]
+fn less_than_the_expected_coverage_is_an_error_that_names_the_largest_gaps_and_their_remedy() {
+    let mut model = fused();
+    model.layers[0].name = "encoder.conv".into();
+    model.layers[3].name = "encoder.fc".into();
+    let contract = |coverage| Contract {
+        coverage,
+        ..Contract::default()
+    };
+    // 8 of the 24 parameters: the batch norm's.
+    assert!(import(model.clone(), &target(), &contract(0.33)).is_ok());
+    let text = message(import(model.clone(), &target(), &contract(0.9)));
+    assert_eq!(
+        text,
+        "source.coverage: 0.3333 of the model's parameters are imported, and 0.9 are expected\n  \
+         help: not imported: `conv.weight` (8 parameters): the source has no layer `conv`; \
+         `fc.weight` (6 parameters): the source has no layer `fc`; `conv_bias.bias` (2 \
+         parameters): the source has no layer `conv_bias`; closest are the source's `encoder.conv` \
+         (4, 2) for `conv` (2, 2, 2, 1), the source's `encoder.fc` (3, 2) for `fc` (3, 2); if they \
+         are the same, say so in [source.rename]: \"encoder.*\" = \"*\""
+    );
+    let renamed = Contract {
+        rename: Renames::from([("encoder.*".to_string(), "*".to_string())]),
+        ..contract(1.0)
+    };
+    assert!(import(model, &target(), &renamed).is_ok(), "as was advised");
 }
 
 #[test]

@@ -112,8 +112,8 @@ fn renames_that_match_nothing_or_contradict_each_other_are_errors() {
          `enc.conv1`?"
     );
     assert_eq!(
-        error(&[("enc.*", "a"), ("*nv1", "b")]),
-        "source.rename: `*nv1` and `enc.*` both rename `enc.conv1`\n  help: give `enc.conv1` an \
+        error(&[("enc.*", "a"), ("*onv1", "b")]),
+        "source.rename: `*onv1` and `enc.*` both rename `enc.conv1`\n  help: give `enc.conv1` an \
          entry of its own"
     );
 }
