@@ -20,6 +20,7 @@ record's test file; where there are none, onnxruntime is compared with PyTorch o
 Needs only numpy; whatever needs a package that is missing is skipped, which is said. Not part of
 `cargo test` but where Python is there: GRAFT_PYTHON, or python3.
 """
+import math
 import argparse
 import csv
 import importlib
@@ -229,12 +230,15 @@ class Check:
             return None
         with h5py.File(test) as file:
             rows = file["input"][:self.arguments.samples]
+        if rows.shape[1] != math.prod(self.network.spec["input"]):
+            say("skipped", "outputs: graft resizes the images; give them resized with --pixels")
+            return None
         return rows.reshape(-1, *self.network.spec["input"]).astype("f4")
 
     def export(self, name, to):
         """The path of the file, or None if graft has refused, which is said."""
         path = os.path.join(self.directory, name)
-        command = [self.arguments.graft, "export", self.arguments.record, "--to", to, "--out", path]
+        command = [self.arguments.graft, "export", self.arguments.record, "--to", to, "--out", path, "--force"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode == 0:
             return path

@@ -19,7 +19,7 @@ use crate::runner::features::{self, Which};
 /// `features` (samples, …) and `labels` (samples); numpy.load opens it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  graft features experiments/hymenoptera/squeezenet_features.toml --layer fire9_concat --out fire9.npz"
+    after_help = "Example:\n  graft features experiments/hymenoptera/squeezenet_feature_extraction.toml --layer fire9_concat --out fire9.npz"
 )]
 pub struct Arguments {
     #[command(flatten)]

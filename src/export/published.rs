@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::experiment::{Architecture, Convention};
+use crate::config::experiment::{Architecture, Convention, DropoutScaling};
 use crate::model::architecture;
 use crate::model::spec::{LayerSpec, NetworkSpec, Operation, shape_text};
 
@@ -114,7 +114,14 @@ fn other_operations(network: &NetworkSpec, other: &NetworkSpec) -> Option<String
 /// The operations without what only matters in training.
 fn at_inference(network: &NetworkSpec) -> Vec<Operation> {
     let operations = network.layers.iter().map(|layer| layer.operation);
-    let operations = operations.filter(|operation| !matches!(operation, Operation::Dropout { .. }));
+    // One that multiplies at inference does something that PyTorch's does not.
+    let operations = operations.filter(|operation| {
+        let scaling = match operation {
+            Operation::Dropout { scaling, .. } => *scaling,
+            _ => DropoutScaling::Inference,
+        };
+        scaling == DropoutScaling::Inference
+    });
     operations
         .map(|operation| match operation {
             Operation::BatchNorm { epsilon, .. } => Operation::BatchNorm {

@@ -106,6 +106,14 @@ impl Network {
         self
     }
 
+    /// The first `count` layers: what comes of them is the output of the last one.
+    pub fn first(mut self, count: usize) -> Self {
+        self.layers.truncate(count);
+        self.specs.truncate(count);
+        self.inputs.truncate(count);
+        self
+    }
+
     /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
     /// Fewer than `count` where more than one value would cross, as [`graph::cut`] says.
     pub fn split(mut self, count: usize) -> (Network, Network) {
@@ -151,8 +159,9 @@ impl Network {
         let layers = self.layers.iter().zip(&self.specs).zip(&self.inputs);
         let computed = layers.filter(|((_, spec), _)| spec.operation != Operation::Softmax);
         for (index, ((layer, spec), places)) in computed.enumerate() {
-            let mut inputs = places.iter().map(|&place| {
-                let value = match last_uses[place] == Some(index) {
+            let mut inputs = places.iter().enumerate().map(|(nth, &place)| {
+                let again = places[nth + 1..].contains(&place);
+                let value = match last_uses[place] == Some(index) && !again {
                     true => values[place].take(),
                     false => values[place].clone(),
                 };

@@ -3,6 +3,7 @@
 use super::cell::Cell;
 use crate::results::record::{Coverage, DataFile, Record, Regime, Source};
 use crate::results::statistics::Summary;
+use crate::source::receipt;
 
 /// Headers of a comparison for people.
 pub(super) const FOR_PEOPLE: [&str; 11] = [
@@ -161,15 +162,9 @@ impl Row {
 
 /// Of the parameters, and of the multiply-adds: `97.1 % / 99.0 %`.
 fn percents(coverage: Coverage) -> String {
-    let Coverage {
-        parameters,
-        multiply_adds,
-    } = coverage;
-    format!(
-        "{:.1} % / {:.1} %",
-        parameters * 100.0,
-        multiply_adds * 100.0
-    )
+    let [parameters, multiply_adds] =
+        [coverage.parameters, coverage.multiply_adds].map(receipt::percents);
+    format!("{parameters} / {multiply_adds}")
 }
 
 /// `12.3 s`, `1 min 23 s`, `2 h 05 min`.

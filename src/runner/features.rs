@@ -45,8 +45,11 @@ pub fn features(experiment: &Experiment, seed: u64, layer: &str, which: Which) -
     let files = setup::open(&train, &test)?;
     let source = setup::source(experiment)?;
     let start = setup::start(experiment, &files, source)?;
-    let spec = first_layers(start.outline.spec, layer)?;
+    let spec = start.outline.spec;
+    let count = layers_up_to(&spec, layer)?;
+    // The whole of it, since weights may be drawn in the order of all layers.
     let network = Network::new(&spec, start.weights, seed, experiment.dtype, &device)?;
+    let network = network.first(count);
     let Split { data, transform } = match which {
         Which::Train => start.inputs.train,
         Which::Test => start.inputs.test,
@@ -81,8 +84,8 @@ pub fn features(experiment: &Experiment, seed: u64, layer: &str, which: Which) -
     })
 }
 
-/// The network up to the layer called `name`.
-fn first_layers(mut spec: NetworkSpec, name: &str) -> Result<NetworkSpec> {
+/// The number of layers up to the one called `name`, with it.
+fn layers_up_to(spec: &NetworkSpec, name: &str) -> Result<usize> {
     let names = || spec.layers.iter().map(|layer| layer.name.as_str());
     let Some(place) = names().position(|other| other == name) else {
         let error = Error::new(format!("the model has no layer `{name}`")).at("--layer");
@@ -91,6 +94,5 @@ fn first_layers(mut spec: NetworkSpec, name: &str) -> Result<NetworkSpec> {
             None => error.help("`graft plan` lists the layers of an experiment"),
         });
     };
-    spec.layers.truncate(place + 1);
-    Ok(spec)
+    Ok(place + 1)
 }

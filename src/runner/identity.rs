@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::files::hexadecimal;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
-const GENERATION: &str = "graft 2";
+const GENERATION: &str = "graft 3";
 
 /// Checksums of what a run reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

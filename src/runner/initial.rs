@@ -132,6 +132,7 @@ mod tests {
                 path: "init.p".into(),
                 format: "neon pickle".into(),
                 origin: None,
+                is_foreign: false,
                 sha256: "ff".into(),
                 prefix: String::new(),
             },

@@ -271,6 +271,7 @@ fn write_files(
         &states,
         (&outline.preprocessing.pixels, &inputs.train.transform),
         &describe::describe(&run.experiment, outline, run.seed),
+        outline.convention,
     )
 }
 

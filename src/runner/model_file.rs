@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::setup::Outline;
-use crate::config::experiment::{ChannelOrder, Mean, Pixels, Preset};
+use crate::config::experiment::{ChannelOrder, Convention, Mean, Pixels, Preset};
 use crate::data::transform::{Steps, Transform};
 use crate::error::{At, Error, Result};
 use crate::model::network::NamedTensor;
@@ -22,6 +22,25 @@ use crate::train::updates::States;
 
 /// Key of the [`Input`] in the file's metadata, as JSON.
 const KEY: &str = "graft.input";
+
+/// Key of the convention in the file's metadata, where it is not the architecture's own.
+const CONVENTION: &str = "graft.convention";
+
+/// Whose variant of its architecture a model of graft's is, if its file says so.
+pub fn convention_of(model: &SourceModel) -> Option<Convention> {
+    let word = model.metadata.get(CONVENTION)?;
+    let conventions = [Convention::Torchvision, Convention::Keras];
+    conventions
+        .into_iter()
+        .find(|&known| word_of(known) == word)
+}
+
+fn word_of(convention: Convention) -> &'static str {
+    match convention {
+        Convention::Torchvision => "torchvision",
+        Convention::Keras => "keras",
+    }
+}
 
 /// What a sample must be before it meets the first layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,18 +92,21 @@ pub fn write(
     states: &States,
     (pixels, transform): (&Pixels, &Transform),
     model: &Description,
+    convention: Option<Convention>,
 ) -> Result<()> {
     let steps = transform.steps();
     let mean = (!steps.mean.is_empty()).then(|| steps.mean.clone());
     let input = Input::new(pixels, steps.from, mean);
     let failed = |error: serde_json::Error| Error::new(error.to_string()).at(path.display());
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         (KEY.to_string(), input.to_json().at(path.display())?),
         (
             GRAFT_MODEL.to_string(),
             serde_json::to_string(model).map_err(failed)?,
         ),
     ]);
+    let convention = convention.map(word_of);
+    metadata.extend(convention.map(|word| (CONVENTION.to_string(), word.to_string())));
     let names: Vec<String> = tensors.iter().map(NamedTensor::name).collect();
     let entries = tensors.iter().zip(&names).map(|(tensor, name)| Entry {
         name,
@@ -239,6 +261,10 @@ pub fn outline_of(path: &Path, outline: &Outline, images: [usize; 3]) -> Result<
         });
         let input = Input::new(pixels, images, mean);
         model.metadata.insert(KEY.to_string(), input.to_json()?);
+        let convention = outline.convention.map(word_of);
+        model
+            .metadata
+            .extend(convention.map(|word| (CONVENTION.to_string(), word.to_string())));
     }
     Ok(model)
 }

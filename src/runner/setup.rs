@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::initial;
+use super::model_file;
 use super::pixels::{self, Fitted};
 use crate::config::experiment::{
-    Convention, Data, DataFiles, Experiment, Model, Pixels, Preprocessing,
+    Body, Convention, Data, DataFiles, Experiment, Model, Pixels, Preprocessing,
 };
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
@@ -29,6 +30,8 @@ use crate::train::groups::{self, LayerRate};
 pub struct Outline {
     pub spec: NetworkSpec,
     pub preprocessing: Fitted,
+    /// Whose variant of its architecture the network is, where that is not what is usual.
+    pub convention: Option<Convention>,
     /// What is doubtful about the variant of the architecture, given the source model.
     pub doubts: Vec<String>,
     pub rates: Vec<LayerRate>,
@@ -85,6 +88,7 @@ pub fn outline(
     let rates = rates(experiment, &spec, receipt.as_ref())?;
     Ok(Outline {
         spec,
+        convention: unusual_convention(&experiment.model, source),
         doubts: source.map_or_else(Vec::new, |source| doubts(experiment, source)),
         rates,
         receipt: receipt.map(|receipt| receipt.after(pixels)),
@@ -123,6 +127,14 @@ fn doubts(experiment: &Experiment, source: &SourceModel) -> Vec<String> {
         }
         _ => {}
     }
+    if let (Some(origin), Body::Architecture { architecture, .. }) = (source.origin, &model.body)
+        && origin.architecture != *architecture
+    {
+        doubts.push(format!(
+            "the source model is {origin}, and the model a {}: layers of the same name may be others",
+            architecture.name()
+        ));
+    }
     doubts
 }
 
@@ -141,6 +153,7 @@ impl Outline {
         let mut warnings = Vec::from_iter(self.preprocessing.warning.clone());
         warnings.extend(self.doubts.clone());
         warnings.extend(self.receipt.iter().flat_map(Receipt::warnings));
+        warnings.extend(self.receipt.as_ref().and_then(import::little));
         warnings
     }
 }
@@ -195,8 +208,13 @@ pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>
 pub fn convention(model: &Model, source: Option<&SourceModel>) -> Convention {
     let origin = source.and_then(|source| source.origin);
     let origins = origin.map(|origin| origin.convention);
+    let origins = origins.or_else(|| source.and_then(model_file::convention_of));
     let said = model.convention.or(origins);
     said.unwrap_or(model.own_convention())
+}
+
+fn unusual_convention(model: &Model, source: Option<&SourceModel>) -> Option<Convention> {
+    Some(convention(model, source)).filter(|&found| found != model.own_convention())
 }
 
 /// The target model on samples of `shape`, with the classes that the experiment or the data say, in

@@ -99,7 +99,7 @@ fn close(receipt: &Receipt) -> Vec<Close<'_>> {
     let mut close = Vec::new();
     for ours in ours {
         let free = theirs.iter().enumerate().filter(|(place, theirs)| {
-            !taken.contains(place) && values(&theirs.shape) == Some(ours.parameters)
+            !taken.contains(place) && may_fit(&theirs.shape, &ours.shape)
         });
         let alike = |name: &str| strsim::jaro_winkler(name, &ours.layer);
         // The first of those that are equally alike.
@@ -115,8 +115,23 @@ fn close(receipt: &Receipt) -> Vec<Close<'_>> {
     close
 }
 
-fn values(shape: &[usize]) -> Option<usize> {
-    shape
+/// Whether a tensor of shape `theirs` may be one of shape `ours` in some layout: the same sizes in
+/// another order, or neon's matrix of them.
+fn may_fit(theirs: &[usize], ours: &[usize]) -> bool {
+    let sorted = |shape: &[usize]| {
+        let mut sizes: Vec<_> = shape.iter().copied().filter(|&size| size != 1).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    let is_neons = match (theirs, ours) {
+        (&[rows, filters], &[k, c, r, s]) => filters == k && Some(rows) == product(&[c, r, s]),
+        _ => false,
+    };
+    sorted(theirs) == sorted(ours) || is_neons
+}
+
+fn product(sizes: &[usize]) -> Option<usize> {
+    sizes
         .iter()
         .try_fold(1usize, |n, &size| n.checked_mul(size))
 }

@@ -184,11 +184,13 @@ impl Document {
 /// A model of another program's, under the names that its tensors have there.
 fn from_source(source: SourceModel) -> Result<Document> {
     let mut tensors = Vec::new();
+    // Keras' paths name a layer twice, or its tensors by numbers: nobody finds them under these.
+    let by_path = source.format != Format::Keras;
     for layer in source.layers {
         for tensor in layer.tensors {
             let name = format!("{}.{}", layer.name, tensor.name);
             tensors.push(Tensor {
-                name: tensor.path.unwrap_or(name),
+                name: tensor.path.filter(|_| by_path).unwrap_or(name),
                 shape: tensor.shape,
                 values: tensor.values,
             });

@@ -12,6 +12,7 @@ use super::advice;
 use super::layout::Conversion;
 use super::matching::{Found, Pair, Pairs, pair};
 use super::names::Renames;
+use super::origin;
 use super::receipt::{Entry, Origin, Outcome, Receipt, SourceFile, Totals, Unused};
 use super::{SourceLayer, SourceModel, SourceTensor};
 use crate::config::experiment::Source as Contract;
@@ -63,6 +64,21 @@ pub fn check(receipt: &Receipt, target: &NetworkSpec, contract: &Contract) -> Re
     Err(Error::new(problem)
         .at("source.coverage")
         .help(advice::uncovered(receipt)))
+}
+
+/// Advice where less than half of the work is done by imported layers, from a model that somebody else
+/// trained; none where that is not so.
+pub fn little(receipt: &Receipt) -> Option<String> {
+    let totals = receipt.totals;
+    let is_little = receipt.source.is_foreign && totals.share_of_multiply_adds() < 0.5;
+    is_little.then(|| {
+        format!(
+            "only {} of {} tensors were imported; {}",
+            totals.tensors,
+            totals.of_tensors,
+            advice::required(receipt)
+        )
+    })
 }
 
 fn check_required(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -> Result<()> {
@@ -269,6 +285,7 @@ fn receipt(
             path: source.path.display().to_string(),
             format: source.format.to_string(),
             origin: source.origin.map(|origin| origin.to_string()),
+            is_foreign: origin::is_foreign(source),
             sha256: source.sha256.clone(),
             prefix: pairs.prefix.clone(),
         },

@@ -81,7 +81,12 @@ fn gather(tables: &[(Weight, Table)], room: u64) -> Result<Vec<SourceLayer>> {
 const BLOCK: usize = 1 << 22;
 
 fn values(table: &Table) -> Result<Numbers> {
-    let rows = table.rows();
+    // A tensor of no values may have any number of rows.
+    let rows = if table.columns() == 0 {
+        0
+    } else {
+        table.rows()
+    };
     let at_once = (BLOCK / table.columns().max(1)).max(table.compressed_together().unwrap_or(1));
     let is_double = table.type_name() == "float64";
     let mut narrow = Vec::new();

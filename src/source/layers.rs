@@ -2,7 +2,7 @@
 //!
 //! What formats share that know tensors by name and no layers. It reads no file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::strides;
 use super::{SourceLayer, SourceTensor};
@@ -15,6 +15,8 @@ use crate::numbers::Numbers;
 pub struct Layers {
     layers: Vec<SourceLayer>,
     places: HashMap<String, usize>,
+    /// Every tensor, by its layer's place and its name.
+    names: HashSet<(usize, String)>,
     /// Bytes that the tensors may still have in the file.
     bytes_left: u64,
 }
@@ -66,6 +68,7 @@ impl Layers {
         Self {
             layers: Vec::new(),
             places: HashMap::new(),
+            names: HashSet::new(),
             bytes_left: bytes,
         }
     }
@@ -116,12 +119,11 @@ impl Layers {
                 self.layers.len() - 1
             }
         };
-        let tensors = &mut self.layers[place].tensors;
-        if tensors.iter().any(|tensor| tensor.name == name) {
+        if !self.names.insert((place, name.to_string())) {
             let problem = format!("layer `{layer}` has two tensors `{name}`");
             return Err(Error::new(problem));
         }
-        tensors.push(SourceTensor {
+        self.layers[place].tensors.push(SourceTensor {
             name: name.to_string(),
             path: (!is_whole).then(|| path.to_string()),
             shape,

@@ -4,6 +4,8 @@
 //! layers are found is [`super::names`]' to know, how layouts differ [`super::layout`]'s; it looks
 //! at no value.
 
+use std::collections::HashMap;
+
 use super::layout::{Conversion, Layout};
 use super::names::{Catalogue, Renames};
 use super::{Format, SourceLayer, SourceModel, SourceTensor};
@@ -51,7 +53,9 @@ pub fn pair<'a>(
     renames: &Renames,
 ) -> Result<Pairs<'a>> {
     let catalogue = Catalogue::new(source, target, renames)?;
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
+    // Where the weights of each layer of the target were found.
+    let mut weights: HashMap<&str, Option<usize>> = HashMap::new();
     for (index, layer) in target.layers.iter().enumerate() {
         let maps = target.input_shape(index).try_into().ok();
         let search = Search {
@@ -59,13 +63,23 @@ pub fn pair<'a>(
             catalogue: &catalogue,
             layer,
             maps,
+            owner: layer
+                .name
+                .strip_suffix("_bias")
+                .and_then(|owner| weights.get(owner).copied()),
         };
-        let of_layer = layer.parameters.iter().map(|parameter| Pair {
-            layer,
-            parameter,
-            found: search.find(parameter),
-        });
-        pairs.extend(of_layer);
+        for parameter in &layer.parameters {
+            let found = search.find(parameter);
+            if parameter.role == Role::Weight {
+                let place = found.as_ref().ok().map(|found| found.place.0);
+                weights.insert(&layer.name, place);
+            }
+            pairs.push(Pair {
+                layer,
+                parameter,
+                found,
+            });
+        }
     }
     Ok(Pairs {
         pairs,
@@ -80,6 +94,9 @@ struct Search<'a, 'b> {
     layer: &'b LayerSpec,
     /// (channels, height, width) of what it works on, if that is maps.
     maps: Option<[usize; 3]>,
+    /// Of a bias: the layer of the source that fills the weights it belongs to, if any does; absent
+    /// where it belongs to none.
+    owner: Option<Option<usize>>,
 }
 
 /// What a bias is called inside of the layer whose output it is added to.
@@ -129,6 +146,12 @@ impl<'a> Search<'a, '_> {
             rejected: None,
         };
         let place = self.the_one(places).map_err(missing)?;
+        if own.is_empty() && self.owner.is_some_and(|owner| owner != Some(place)) {
+            let called = self.called(&self.source.layers[place]);
+            let reason =
+                format!("the weights of the source's {called} do not fit, which it belongs to");
+            return Err(missing(reason));
+        }
         let found = &self.source.layers[place];
         let Some(named) = self.tensor(found, names) else {
             let (called, role) = (self.called(found), parameter.role.name());

@@ -4,6 +4,7 @@
 //!
 //! Names alone: it looks at no shape and no value.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::SourceModel;
@@ -117,11 +118,14 @@ fn prefix(names: &[&str], target: &NetworkSpec) -> String {
     best.1.to_string()
 }
 
+/// Parts of a name that may be a prefix.
+const DEEPEST: usize = 4;
+
 /// Beginnings that end in a separator and that at least half of the names have, shortest first.
 fn common_prefixes<'a>(names: &[&'a str]) -> Vec<&'a str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
-        for (end, _) in name.match_indices(['.', '/']) {
+        for (end, _) in name.match_indices(['.', '/']).take(DEEPEST) {
             *counts.entry(&name[..=end]).or_default() += 1;
         }
     }
@@ -142,7 +146,9 @@ fn rank(pattern: &str) -> usize {
 /// The new name of each layer that an entry matches: that of the most specific one.
 fn rename_all(names: &[&str], renames: &Renames) -> Result<Vec<Option<String>>> {
     let mut renamed: Vec<Option<(&str, String)>> = vec![None; names.len()];
-    for (pattern, replacement) in renames {
+    let mut entries: Vec<_> = renames.iter().collect();
+    entries.sort_by_key(|(pattern, _)| Reverse(rank(pattern)));
+    for (pattern, replacement) in entries {
         let mut matched = false;
         for (name, renamed) in names.iter().zip(&mut renamed) {
             let Some(new) = pattern::replace(pattern, replacement, name) else {
@@ -150,17 +156,28 @@ fn rename_all(names: &[&str], renames: &Renames) -> Result<Vec<Option<String>>> 
             };
             matched = true;
             match renamed {
-                Some((other, _)) if rank(other) > rank(pattern) => {}
+                None => *renamed = Some((pattern, new)),
                 Some((other, old)) if rank(other) == rank(pattern) && *old != new => {
                     let problem = format!("`{other}` and `{pattern}` both rename `{name}`");
                     let remedy = format!("give `{name}` an entry of its own");
                     return Err(Error::new(problem).at("source.rename").help(remedy));
                 }
-                _ => *renamed = Some((pattern, new)),
+                // A more specific entry has named it.
+                Some(_) => {}
             }
         }
         if !matched {
             return Err(matches_nothing(pattern, names));
+        }
+    }
+    let mut taken: HashMap<&str, &str> = HashMap::new();
+    for (name, renamed) in names.iter().zip(&renamed) {
+        if let Some((_, new)) = renamed
+            && let Some(other) = taken.insert(new, name)
+        {
+            let problem = format!("`{other}` and `{name}` are both renamed to `{new}`");
+            let remedy = "two layers cannot be one: give each its own name";
+            return Err(Error::new(problem).at("source.rename").help(remedy));
         }
     }
     let new = renamed.into_iter().map(|renamed| Some(renamed?.1));

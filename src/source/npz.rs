@@ -44,7 +44,9 @@ const ENDING: &str = ".npy";
 const LONGEST_HEADER: u64 = 1 << 16;
 
 fn array(archive: &Archive, entry: &Entry, path: &str, found: &mut Layers) -> Result<()> {
-    let header = Header::read(archive, entry)?;
+    let Some(header) = Header::read(archive, entry)? else {
+        return Ok(());
+    };
     let (layer, name) = match layers::split(path) {
         // Keras' variables, as `np.savez(**{v.name: …})` calls them.
         (lone, _) if lone == path => slashed(path).unwrap_or((lone, path)),
@@ -64,6 +66,18 @@ fn slashed(path: &str) -> Option<(&str, &str)> {
     layers::is_role(name).then_some((layer, name))
 }
 
+/// Whether a header is of an array of text, numpy's type `U`.
+fn is_text(header: &str) -> bool {
+    let kind = header
+        .split_once("'descr':")
+        .map(|(_, rest)| rest.trim_start());
+    kind.is_some_and(|kind| {
+        ["'<U", "'>U", "'|U"]
+            .iter()
+            .any(|text| kind.starts_with(text))
+    })
+}
+
 /// What comes before the elements of an array.
 #[derive(Debug, PartialEq)]
 struct Header {
@@ -76,7 +90,8 @@ struct Header {
 }
 
 impl Header {
-    fn read(archive: &Archive, entry: &Entry) -> Result<Self> {
+    /// None for an array of text.
+    fn read(archive: &Archive, entry: &Entry) -> Result<Option<Self>> {
         let mut start = Vec::new();
         let most = (LONGEST_HEADER + 12).min(entry.size);
         archive.for_each_block(entry, 0, most, &mut |block| start.extend_from_slice(block))?;
@@ -106,7 +121,11 @@ impl Header {
             .and_then(|length| text.get(..length))
             .and_then(|text| std::str::from_utf8(text).ok())
             .ok_or_else(malformed)?;
-        Self::parse(text, length)
+        // Text describes a model and is no part of it.
+        match is_text(text) {
+            true => Ok(None),
+            false => Self::parse(text, length).map(Some),
+        }
     }
 
     /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`

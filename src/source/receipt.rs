@@ -31,6 +31,9 @@ pub struct SourceFile {
     /// The published architecture that it is, if it was recognized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Whether a tool other than graft and neon wrote it.
+    #[serde(default)]
+    pub is_foreign: bool,
     /// Of the file, in hexadecimal; empty if the model is yet to be trained.
     pub sha256: String,
     /// What the names of its layers were read without, e.g. `module.`.
@@ -63,6 +66,11 @@ impl Totals {
     pub fn share_of_multiply_adds(&self) -> f64 {
         share(self.multiply_adds, self.of_multiply_adds)
     }
+}
+
+/// `99.9 %`, and `100.0 %` only of all.
+pub fn percents(share: f64) -> String {
+    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -161,9 +169,8 @@ impl Receipt {
             of_parameters,
             ..
         } = self.totals;
-        let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        let of_work = percent(self.totals.share_of_multiply_adds());
-        let of_values = percent(self.totals.share_of_parameters());
+        let of_work = percents(self.totals.share_of_multiply_adds());
+        let of_values = percents(self.totals.share_of_parameters());
         let SourceFile {
             path,
             format,
@@ -295,6 +302,7 @@ mod tests {
                 path: "m.p".into(),
                 format: "neon pickle".into(),
                 origin: None,
+                is_foreign: false,
                 sha256: "ff".into(),
                 prefix: String::new(),
             },

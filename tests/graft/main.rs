@@ -4,6 +4,7 @@ mod commands;
 mod common;
 mod exchange;
 mod exports;
+mod foreign;
 mod graphs;
 mod malformed;
 mod neon;

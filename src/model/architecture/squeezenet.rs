@@ -2,9 +2,23 @@
 //! and a classifier of 1x1 convolutions, whose mean is the output.
 
 use super::{ForeignName, Request, dropout, keras, torchvision};
-use crate::config::experiment::{Architecture, LayerKind};
+use crate::config::experiment::{Architecture, Initializer, LayerKind, PaddingSize};
 use crate::model::blocks;
 use crate::model::build::{Builder, Filters};
+
+/// A filter a class. Its weights begin as in the authors' own training: a ReLU follows, which would
+/// silence a class for good that larger ones make negative.
+const CLASSIFIER: LayerKind = LayerKind::Convolution {
+    channels: None,
+    kernel: 1,
+    stride: 1,
+    padding: PaddingSize::Pixels(0),
+    groups: 1,
+    initializer: Some(Initializer::Gaussian {
+        mean: 0.0,
+        deviation: 0.01,
+    }),
+};
 
 /// The fire modules behind which a pooling stands; 1 is the first convolution.
 fn poolings(architecture: Architecture) -> [usize; 3] {
@@ -32,11 +46,8 @@ pub fn layers(request: &Request<'_>, builder: &mut Builder) {
         }
     }
     dropout(request, builder, "fire9");
-    let classifier = Filters {
-        channels: None,
-        ..Filters::new(0, 1)
-    };
-    builder.biased_convolution(request.classifier, classifier);
+    builder.push(request.classifier, CLASSIFIER);
+    builder.bias(request.classifier);
     builder.relu(format!("{}_relu", request.classifier));
     builder.push("pool10", LayerKind::GlobalAveragePooling);
     builder.push("softmax", LayerKind::Softmax);

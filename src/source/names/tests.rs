@@ -119,6 +119,26 @@ fn renames_that_match_nothing_or_contradict_each_other_are_errors() {
 }
 
 #[test]
+fn an_entry_of_its_own_decides_between_two_patterns() {
+    let target = target(&[("conv1", "features.0")]);
+    let new = renames(&[("enc.*", "a"), ("*onv1", "b"), ("enc.conv1", "conv1")]);
+    let (places, _) = found(&["enc.conv1"], &target, &new);
+    assert_eq!(places, [vec![0]]);
+}
+
+#[test]
+fn two_layers_under_one_new_name_are_an_error() {
+    let target = target(&[("conv1", "features.0")]);
+    let new = renames(&[("a.*", "*"), ("b.*", "*")]);
+    let error = Catalogue::new(&source(&["a.conv1", "b.conv1"]), &target, &new);
+    assert_eq!(
+        error.expect_err("two of one name").to_string(),
+        "source.rename: `a.conv1` and `b.conv1` are both renamed to `conv1`\n  help: two layers \
+         cannot be one: give each its own name"
+    );
+}
+
+#[test]
 fn several_layers_whose_names_differ_in_separators_alone_are_told_apart_where_they_can_be() {
     let target = target(&[("a_b", "x"), ("c_d", "y")]);
     let names = ["a_b", "a.b", "c.d", "c/d"];

@@ -143,8 +143,9 @@ impl Node {
     fn role(&self, place: usize) -> Option<&'static str> {
         match (self.operation.as_str(), place) {
             ("Gemm", 1) if !self.is_transposed => Some("kernel"),
-            ("Conv" | "ConvTranspose" | "Gemm", 1) => Some("weight"),
-            ("Conv" | "ConvTranspose" | "Gemm", 2) => Some("bias"),
+            // Not those of a ConvTranspose: its filters are (channels, filters, rows, columns).
+            ("Conv" | "Gemm", 1) => Some("weight"),
+            ("Conv" | "Gemm", 2) => Some("bias"),
             ("MatMul", 1) => Some("kernel"),
             ("MatMul", 0) => Some("weight"),
             ("BatchNormalization", 3) => Some("running_mean"),
@@ -161,10 +162,7 @@ impl Node {
 
     /// Whether a tensor that is added to its output is its bias.
     fn may_have_bias(&self) -> bool {
-        matches!(
-            self.operation.as_str(),
-            "Conv" | "ConvTranspose" | "Gemm" | "MatMul"
-        )
+        matches!(self.operation.as_str(), "Conv" | "Gemm" | "MatMul")
     }
 
     fn is_quantizing(&self) -> bool {

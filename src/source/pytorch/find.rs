@@ -59,7 +59,7 @@ pub fn facts(pickle: &Pickle) -> BTreeMap<String, String> {
         if let Some(words) = words(pickle, value) {
             facts.insert(key.to_string(), words);
         } else if key == "meta" {
-            let inner = named(pickle, value);
+            let inner = named(pickle, value).take(MOST_FACTS);
             let words = inner.filter_map(|(key, value)| Some((key, words(pickle, value)?)));
             facts.extend(words.map(|(key, words)| (format!("meta.{key}"), words)));
         }
@@ -101,8 +101,9 @@ const MOST_TENSORS: usize = 100_000;
 
 /// The dictionaries and modules in the dictionary `id` that hold tensors, somewhere.
 fn inside(pickle: &Pickle, id: NodeId) -> Vec<(&str, NodeId)> {
+    let mut known = HashMap::new();
     let own = named(pickle, id).filter(|(key, _)| !is_aside(key));
-    own.filter(|&(_, value)| holds_tensors(pickle, value, DEEPEST))
+    own.filter(|&(_, value)| holds_tensors(pickle, value, DEEPEST, &mut known))
         .collect()
 }
 
@@ -121,20 +122,29 @@ fn is_aside(key: &str) -> bool {
     words.iter().any(|word| key.starts_with(word)) || key.ends_with("optimizer")
 }
 
-fn holds_tensors(pickle: &Pickle, id: NodeId, depth: usize) -> bool {
-    if module_state(pickle, id).is_some() {
-        return true;
+/// `known` are the answers so far, by dictionary and depth: a file may hold one dictionary many times.
+fn holds_tensors(
+    pickle: &Pickle,
+    id: NodeId,
+    depth: usize,
+    known: &mut HashMap<(NodeId, usize), bool>,
+) -> bool {
+    if let Some(&answer) = known.get(&(id, depth)) {
+        return answer;
     }
-    // What an optimizer saved.
-    if pickle.get(id, "param_groups").is_some() {
-        return false;
-    }
-    let mut own = named(pickle, id);
-    if own.any(|(_, value)| is_tensor(pickle, value)) {
-        return true;
-    }
-    let mut own = named(pickle, id).take(MOST_WORDS);
-    depth > 1 && own.any(|(_, value)| holds_tensors(pickle, value, depth - 1))
+    let answer = if module_state(pickle, id).is_some() {
+        true
+    } else if pickle.get(id, "param_groups").is_some() {
+        // What an optimizer saved.
+        false
+    } else {
+        let mut own = named(pickle, id);
+        let mut below = named(pickle, id).take(MOST_WORDS);
+        own.any(|(_, value)| is_tensor(pickle, value))
+            || depth > 1 && below.any(|(_, value)| holds_tensors(pickle, value, depth - 1, known))
+    };
+    known.insert((id, depth), answer);
+    answer
 }
 
 /// The tensors in a dictionary, or those of a pickled module.
@@ -174,7 +184,7 @@ fn module_state(pickle: &Pickle, id: NodeId) -> Option<NodeId> {
 /// gives them.
 fn module(pickle: &Pickle, id: NodeId) -> Result<Vec<(String, NodeId)>> {
     let mut found = Vec::new();
-    let mut seen = HashSet::new();
+    let (mut seen, mut parts) = (HashSet::new(), HashSet::new());
     // The next module is the last one.
     let mut pending = vec![(String::new(), id)];
     while let Some((prefix, id)) = pending.pop() {
@@ -189,10 +199,16 @@ fn module(pickle: &Pickle, id: NodeId) -> Result<Vec<(String, NodeId)>> {
         }
         let part = |part: &str| pickle.get(state, part).into_iter();
         for part in ["_parameters", "_buffers"].into_iter().flat_map(part) {
+            // Modules may share parameters, but not the dictionary that holds them.
+            if !named(pickle, part).take(1).all(|_| parts.insert(part)) {
+                return Err(Error::new("holds modules that are parts of one another")
+                    .help("save `model.state_dict()` instead"));
+            }
             let tensors = named(pickle, part).filter(|&(_, value)| is_tensor(pickle, value));
             found.extend(tensors.map(|(name, value)| (format!("{prefix}{name}"), value)));
         }
-        let modules = part("_modules").flat_map(|modules| named(pickle, modules));
+        let inner = part("_modules").filter(|&modules| parts.insert(modules));
+        let modules = inner.flat_map(|modules| named(pickle, modules));
         let first = pending.len();
         pending.extend(modules.map(|(name, id)| (format!("{prefix}{name}."), id)));
         pending[first..].reverse();
