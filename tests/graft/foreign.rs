@@ -84,7 +84,7 @@ fn a_broken_contract_stops_the_run_before_anything_is_written() {
     assert!(!place.path("results/other").exists());
     assert!(!place.path("results/other.partial").exists());
 
-    let rename = "[source.rename]\n\"conv1\" = \"first\"\n\"block2_*\" = \"second_*\"\n";
+    let rename = "[source.rename]\n\"conv1*\" = \"first*\"\n\"block2_*\" = \"second_*\"\n";
     place.write("other.toml", other + "\n" + rename);
     place.succeed(&["run", "other.toml"]);
     let receipt = place.read("results/other/receipt.json");
