@@ -1,8 +1,8 @@
 //! Models given back: a record's model in formats that other tools open.
 //!
-//! [`export`] reads the model as graft left it ([`model`]) and hands it to the format that is asked
+//! [`export`] reads the model as graft left it (`model`) and hands it to the format that is asked
 //! for, one file each; a new format is one file and one `match` arm here. graft's own format and
-//! neon's are [`convert`]'s. Whatever a format has no place for is named in the result. It does not
+//! neon's are `source::convert`'s. Whatever a format has no place for is named in the result. It does not
 //! train and needs no device.
 
 mod archive;

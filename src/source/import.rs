@@ -113,7 +113,7 @@ fn check_required(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -
 /// of the source one by one, so that nothing is in memory twice.
 ///
 /// # Errors
-/// As [`matches`] and [`check`]; and a value to be imported that is not finite.
+/// As [`matches()`] and [`check`]; and a value to be imported that is not finite.
 pub fn import(
     mut source: SourceModel,
     target: &NetworkSpec,

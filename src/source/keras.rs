@@ -3,7 +3,7 @@
 //! A layer is a group, its weights are the datasets in it; the lists of names that Keras keeps as
 //! attributes are not needed. Keras 2 names a weight after its layer once more
 //! (`conv1/conv1/kernel:0`), Keras 1 differently (`conv1/conv1_W`), and `.weights.h5` of Keras 3 not
-//! at all (`layers/conv1/vars/0`), so that shapes must tell. Names in the file: [`names`].
+//! at all (`layers/conv1/vars/0`), so that shapes must tell. Names in the file: `names`.
 
 mod names;
 

@@ -4,7 +4,7 @@
 //! `{type, config: {name, …}, params: {W, …}}` in which containers nest. Before: the obsolete
 //! `layer_params_states`, a list of `{params: {W, name}}`. Instance states (`states`) are ignored:
 //! neon took them over with the weights, whereupon layers that were meant to be frozen drifted.
-//! This module knows nothing of the target model. [`document()`] takes over a whole file, [`write()`]
+//! This module knows nothing of the target model. `document()` takes over a whole file, [`write()`]
 //! writes one, [`describe()`] makes one of a network of graft's.
 
 mod activation;
