@@ -122,7 +122,8 @@ impl Image {
         let whole = ImageRef::new(self.width, self.height, &self.rgb, PixelType::U8x3);
         let whole = whole.map_err(|error| failed(&error))?;
         let mut resized = Pixels::new(width, height, PixelType::U8x3);
-        let options = ResizeOptions::new().fit_into_destination(Some((0.5, 0.5)));
+        let [left, top, across, down] = self.cut_for(width, height);
+        let options = ResizeOptions::new().crop(left, top, across, down);
         Resizer::new()
             .resize(&whole, &mut resized, &options)
             .map_err(|error| failed(&error))?;
@@ -131,6 +132,18 @@ impl Image {
             height,
             rgb: resized.into_vec(),
         })
+    }
+
+    /// Left, top, width and height of the largest part of the image's middle that has the aspect of
+    /// `width` × `height`. It begins at whole pixels: a part that needs no resizing is cut out as it
+    /// is, and not blurred by half a pixel.
+    fn cut_for(&self, width: u32, height: u32) -> [f64; 4] {
+        let [own_width, own_height, width, height] =
+            [self.width, self.height, width, height].map(f64::from);
+        let factor = (own_width / width).min(own_height / height);
+        let (across, down) = (width * factor, height * factor);
+        let begin = |whole: f64, part: f64| ((whole - part) / 2.0).max(0.0).floor();
+        [begin(own_width, across), begin(own_height, down), across, down]
     }
 
     /// All red values row by row, then all green ones, then all blue ones.
