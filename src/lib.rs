@@ -1,7 +1,7 @@
 //! graft: a declarative experiment runner for transfer learning.
 //!
 //! ```text
-//! cli → gather, plan → runner → train → model, source, data
+//! cli → gather, plan → runner → train → model, source, data → kernels
 //!     → export       ↘ results ← report
 //! ```
 //! - [`cli`]: one file a verb; arguments in, text out.
@@ -10,6 +10,7 @@
 //! - [`runner`]: one run from start to record; the only place that knows all the parts.
 //! - [`train`]: the loop, written out: groups, schedule, loss, evaluation, checkpoints.
 //! - [`model`]: named layers on paper and on a device.
+//! - [`kernels`]: the arithmetic that is worth writing by hand, on the processor.
 //! - [`source`]: foreign weights, their import by layer name, the receipt.
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
@@ -27,6 +28,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod gather;
+pub mod kernels;
 pub mod model;
 #[cfg(test)]
 mod neon_figures;

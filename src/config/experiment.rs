@@ -37,6 +37,10 @@ pub struct Experiment {
     pub backend: Backend,
     /// Precision of all arithmetic on the device.
     pub dtype: Dtype,
+    /// No kernels that trade accuracy for speed: convolutions by their definition. Left out where it
+    /// is not asked for, as in records of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     /// One run a seed. Never empty, without repetition.
     pub seeds: Vec<u64>,
     /// Complete passes over the training file; at least 1.

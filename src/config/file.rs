@@ -37,6 +37,7 @@ pub struct File {
     pub compatibility: Option<Word<Compatibility>>,
     pub backend: Option<Backend>,
     pub dtype: Option<Word<Dtype>>,
+    pub exact: Option<bool>,
     pub seed: Option<u64>,
     pub seeds: Option<Seeds>,
     pub epochs: Option<usize>,

@@ -13,6 +13,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("compatibility", r#""neon""#),
     ("backend", r#""cuda""#),
     ("dtype", r#""f32""#),
+    ("exact", "true"),
     ("seed", "42"),
     ("seeds", "5"),
     ("epochs", "10"),

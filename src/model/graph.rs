@@ -1,8 +1,9 @@
 //! Which layer works on whose output. Pure: it knows names and places, no shape and no tensor.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
-use super::spec::LayerSpec;
+use super::spec::{LayerSpec, Operation};
 use crate::error::{Error, Result};
 
 /// The places of each layer's inputs: 0 is what enters the network, `i + 1` the output of layer `i`.
@@ -39,6 +40,30 @@ pub fn last_uses(inputs: &[Vec<usize>]) -> Vec<Option<usize>> {
     last
 }
 
+/// The layers in pieces that can be computed as one: a convolution with the bias and the ReLU behind
+/// it, where nobody else works on what is between them; all others alone.
+pub fn chains(layers: &[LayerSpec], inputs: &[Vec<usize>]) -> Vec<Range<usize>> {
+    let mut uses = vec![0; layers.len() + 1];
+    inputs.iter().flatten().for_each(|&place| uses[place] += 1);
+    let follows = |index: usize, operation: Operation| {
+        let layer = layers.get(index);
+        let is_next = || inputs[index] == [index] && uses[index] == 1;
+        layer.is_some_and(|layer| layer.operation == operation) && is_next()
+    };
+    let mut chains = Vec::new();
+    let mut start = 0;
+    while let Some(layer) = layers.get(start) {
+        let mut end = start + 1;
+        if matches!(layer.operation, Operation::Convolution { .. }) {
+            end += usize::from(follows(end, Operation::Bias));
+            end += usize::from(follows(end, Operation::Relu));
+        }
+        chains.push(start..end);
+        start = end;
+    }
+    chains
+}
+
 /// The most layers, at most `count`, that can be cut off the front: all that crosses the cut is the
 /// output of the last of them.
 pub fn cut(layers: &[LayerSpec], count: usize) -> usize {
@@ -60,7 +85,6 @@ fn is_cut(layers: &[LayerSpec], count: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::spec::Operation;
 
     /// Layers by name, each with what it works on.
     fn layers(names: &[(&str, &[&str])]) -> Vec<LayerSpec> {

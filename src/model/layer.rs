@@ -13,6 +13,7 @@ use dropout::Dropout;
 use fixed::Fixed;
 use norm::Norm;
 
+pub mod chain;
 mod convolution;
 mod dropout;
 mod fixed;
@@ -189,6 +190,13 @@ impl Layer {
     pub fn keep_statistics(&mut self) {
         if let Layer::BatchNorm(layer) = self {
             layer.keep_statistics();
+        }
+    }
+
+    /// Keeps kernels out of a convolution that trade accuracy for speed, or lets them in.
+    pub fn set_exact(&mut self, exact: bool) {
+        if let Layer::Convolution(layer) = self {
+            layer.set_exact(exact);
         }
     }
 

@@ -3,6 +3,7 @@
 //! It does not know where weights come from, nor how they are updated.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use burn::module::{Module, ParamId};
 use burn::tensor::Device;
@@ -26,6 +27,9 @@ pub struct Network {
     /// Of each layer, as [`graph::inputs`] says.
     #[module(skip)]
     inputs: Vec<Vec<usize>>,
+    /// What is computed as one, as [`graph::chains`] says.
+    #[module(skip)]
+    chains: Vec<Range<usize>>,
 }
 
 /// One tensor of a network, on the host.
@@ -79,11 +83,18 @@ impl Network {
             let take = |index: usize| std::mem::take(&mut values[index]);
             layers.push(Layer::new(layer, first_id, device, take));
         }
-        Ok(Self {
+        let inputs = graph::inputs(&spec.layers)?;
+        Ok(Self::of(layers, spec.layers.clone(), inputs))
+    }
+
+    fn of(layers: Vec<Layer>, specs: Vec<LayerSpec>, inputs: Vec<Vec<usize>>) -> Self {
+        let chains = graph::chains(&specs, &inputs);
+        Self {
             layers,
-            specs: spec.layers.clone(),
-            inputs: graph::inputs(&spec.layers)?,
-        })
+            specs,
+            inputs,
+            chains,
+        }
     }
 
     /// Freezes each layer whose flag is set: gradients, running statistics and dropout.
@@ -106,12 +117,20 @@ impl Network {
         self
     }
 
+    /// Keeps kernels out that trade accuracy for speed, or lets them in, as they are at first.
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.layers
+            .iter_mut()
+            .for_each(|layer| layer.set_exact(exact));
+        self
+    }
+
     /// The first `count` layers: what comes of them is the output of the last one.
     pub fn first(mut self, count: usize) -> Self {
         self.layers.truncate(count);
         self.specs.truncate(count);
         self.inputs.truncate(count);
-        self
+        Self::of(self.layers, self.specs, self.inputs)
     }
 
     /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
@@ -124,12 +143,9 @@ impl Network {
             .iter_mut()
             .flatten()
             .for_each(|place| *place -= count);
-        let rest = Network {
-            layers: self.layers.split_off(count),
-            specs: self.specs.split_off(count),
-            inputs,
-        };
-        (self.valid(), rest)
+        let rest = (self.layers.split_off(count), self.specs.split_off(count));
+        let rest = Self::of(rest.0, rest.1, inputs);
+        (Self::of(self.layers, self.specs, self.inputs).valid(), rest)
     }
 
     /// Replaces the values of every tensor by those of its name in files; no other state changes.
@@ -156,9 +172,11 @@ impl Network {
     pub fn forward(&self, input: Values, draw: Option<Draw<'_>>) -> Values {
         let last_uses = graph::last_uses(&self.inputs);
         let mut values = vec![Some(input)];
-        let layers = self.layers.iter().zip(&self.specs).zip(&self.inputs);
-        let computed = layers.filter(|((_, spec), _)| spec.operation != Operation::Softmax);
-        for (index, ((layer, spec), places)) in computed.enumerate() {
+        let is_computed =
+            |chain: &&Range<usize>| self.specs[chain.start].operation != Operation::Softmax;
+        for chain in self.chains.iter().filter(is_computed) {
+            let index = chain.start;
+            let places = &self.inputs[index];
             let mut inputs = places.iter().enumerate().map(|(nth, &place)| {
                 let again = places[nth + 1..].contains(&place);
                 let value = match last_uses[place] == Some(index) && !again {
@@ -171,13 +189,23 @@ impl Network {
             let first = first.unwrap_or_else(|| unreachable!("every layer has an input"));
             let others: Vec<_> = inputs.collect();
             let output = match others.is_empty() {
-                true => layer.forward(&spec.name, first, draw),
-                false => layer.join(first, others),
+                true => self.chain(chain, first, draw),
+                false => self.layers[index].join(first, others),
             };
+            // Nobody works on what is within a chain.
+            values.resize_with(chain.end, || None);
             values.push(Some(output));
         }
         let output = values.pop().flatten();
         output.unwrap_or_else(|| unreachable!("the last value is nobody's input"))
+    }
+
+    fn chain(&self, chain: &Range<usize>, input: Values, draw: Option<Draw<'_>>) -> Values {
+        let names = self.specs[chain.clone()]
+            .iter()
+            .map(|spec| spec.name.as_str());
+        let layers: Vec<_> = names.zip(&self.layers[chain.clone()]).collect();
+        layer::chain::forward(&layers, input, draw)
     }
 
     /// Every tensor, in the order of the layers.

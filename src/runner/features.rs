@@ -49,7 +49,7 @@ pub fn features(experiment: &Experiment, seed: u64, layer: &str, which: Which) -
     let count = layers_up_to(&spec, layer)?;
     // The whole of it, since weights may be drawn in the order of all layers.
     let network = Network::new(&spec, start.weights, seed, experiment.dtype, &device)?;
-    let network = network.first(count);
+    let network = network.exact(experiment.exact).first(count);
     let Split { data, transform } = match which {
         Which::Train => start.inputs.train,
         Which::Test => start.inputs.test,

@@ -60,8 +60,9 @@ impl Predictor {
             .map(|tensor| ((tensor.layer, tensor.role), tensor.values))
             .collect();
         let device = backend::device(backend, experiment.dtype)?;
+        let network = Network::new(&spec, weights, record.seed, experiment.dtype, &device)?;
         Ok(Self {
-            network: Network::new(&spec, weights, record.seed, experiment.dtype, &device)?,
+            network: network.exact(experiment.exact),
             transform,
             classes: record.classes,
             device,

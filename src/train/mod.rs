@@ -131,6 +131,7 @@ impl<'a> Trainer<'a> {
         let kept: Vec<bool> = kept
             .map(|rate| keeps && rate.imported && !rate.frozen)
             .collect();
+        let network = network.exact(experiment.exact);
         let network = network.freeze_layers(&frozen).keep_statistics(&kept);
         let updates = Updates::new(experiment, &network, spec, rates);
         let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));

@@ -46,6 +46,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         name,
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype,
+        exact: file.exact.unwrap_or(false),
         seeds: seeds(&mut checks, file.seed, file.seeds),
         epochs,
         batch_size: batch_size(&mut checks, file.batch_size),

@@ -113,6 +113,7 @@ fn a_file_cut_off_anywhere_loads_or_is_an_error() {
 const EVERYTHING: &str = r#"
 name = "faces/größe 2"
 backend = "cuda:1"
+exact = true
 seeds = [3, 1, 2]
 epochs = 3
 batch_size = 7

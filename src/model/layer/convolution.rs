@@ -1,10 +1,13 @@
 //! Convolution, with zeros around the image on any side and channels in groups.
+//!
+//! By graft's kernels where they are for the device and the precision, else by Burn.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
 
+use crate::kernels::{self, extension};
 use crate::model::spec::Padding;
 
 /// Weight (filters, channels of a group, rows, columns).
@@ -15,6 +18,9 @@ pub struct Convolution {
     #[module(skip)]
     padding: Padding,
     groups: usize,
+    /// No kernel that trades accuracy for speed.
+    #[module(skip)]
+    exact: bool,
 }
 
 impl Convolution {
@@ -25,14 +31,36 @@ impl Convolution {
             stride,
             padding,
             groups,
+            exact: false,
         }
+    }
+
+    /// Whether kernels that trade accuracy for speed are kept out.
+    pub fn set_exact(&mut self, exact: bool) {
+        self.exact = exact;
     }
 
     /// (batch, channels, height, width) to (batch, filters, height, width).
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        if extension::is_for(&images) {
+            return self.fused(images, None, false);
+        }
         let (images, padding) = self.padded(images);
         let options = ConvOptions::new([self.stride; 2], padding, [1, 1], self.groups);
         conv2d(images, self.weight.val(), None, options)
+    }
+
+    /// The same with the `bias` (filters) and the ReLU behind it, as one operation. Only of images
+    /// that the kernels are for.
+    pub fn fused(&self, images: Tensor<4>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<4> {
+        let options = extension::Convolution {
+            stride: self.stride,
+            padding: self.padding.into(),
+            groups: self.groups,
+            relu,
+            exact: self.exact,
+        };
+        extension::convolve(images, self.weight.val(), bias, options)
     }
 
     /// The images, with zeros around them where opposite sides differ; and what is left to add.
@@ -48,5 +76,22 @@ impl Convolution {
         }
         let padded = images.pad([(top, bottom), (left, right)], PadMode::Constant(0.0));
         (padded, [0, 0])
+    }
+}
+
+impl From<Padding> for kernels::convolution::Padding {
+    fn from(padding: Padding) -> Self {
+        let Padding {
+            top,
+            bottom,
+            left,
+            right,
+        } = padding;
+        Self {
+            top,
+            bottom,
+            left,
+            right,
+        }
     }
 }
