@@ -1,6 +1,8 @@
 //! Convolutions and their gradients, by the kernel that fits their sizes.
 
 use super::columns;
+use super::simd::InstructionSet;
+use super::winograd::{self, Filters, Maps, Output, Pixels};
 
 /// Sizes of a convolution. All maps are (batch, channels, height, width) in C order, weights
 /// (filters, channels of a group, rows, columns).
@@ -71,8 +73,22 @@ pub fn forward(
     exact: bool,
     y: &mut [f32],
 ) {
-    let _ = exact;
-    columns::forward(shape, x, w, bias, relu, y);
+    if !is_for_winograd(shape, exact) {
+        return columns::forward(shape, x, w, bias, relu, y);
+    }
+    let output = match relu {
+        true => Output::Relu(y),
+        false => Output::Plain(y),
+    };
+    let set = InstructionSet::best();
+    winograd::convolve(
+        set,
+        inputs(shape),
+        filters(shape, w),
+        Pixels::Plain(x),
+        bias,
+        output,
+    );
 }
 
 /// Gradient for x. `output`: y, if the ReLU was fused; gradients then count where y > 0.
@@ -84,8 +100,26 @@ pub fn input_gradient(
     exact: bool,
     dx: &mut [f32],
 ) {
-    let _ = exact;
-    columns::input_gradient(shape, dy, output, w, dx);
+    if !is_for_winograd(shape, exact) {
+        return columns::input_gradient(shape, dy, output, w, dx);
+    }
+    let maps = Maps {
+        channels: shape.filters,
+        ..inputs(shape)
+    };
+    let turned = Filters {
+        turned: true,
+        ..filters(shape, w)
+    };
+    let set = InstructionSet::best();
+    winograd::convolve(
+        set,
+        maps,
+        turned,
+        errors(dy, output),
+        None,
+        Output::Plain(dx),
+    );
 }
 
 /// Gradients for w and for the bias. `output` as of [`input_gradient`].
@@ -98,10 +132,54 @@ pub fn weight_gradient(
     dw: &mut [f32],
     db: Option<&mut [f32]>,
 ) {
-    let _ = exact;
+    if is_for_winograd(shape, exact) {
+        let (set, maps) = (InstructionSet::best(), inputs(shape));
+        let (x, dy) = (Pixels::Plain(x), errors(dy, output));
+        return winograd::filter_gradient(set, maps, shape.filters, x, dy, dw, db);
+    }
     columns::weight_gradient(shape, x, dy, output, dw);
     if let Some(db) = db {
         bias_gradient(shape, dy, output, db);
+    }
+}
+
+/// Whether Winograd's kernels are for this convolution. On maps of 2x2 their tiles would be mostly
+/// zeros.
+fn is_for_winograd(shape: &Shape, exact: bool) -> bool {
+    const ONE: Padding = Padding {
+        top: 1,
+        bottom: 1,
+        left: 1,
+        right: 1,
+    };
+    let around = (shape.kernel, shape.stride, shape.padding, shape.groups);
+    let large = shape.height > 2 || shape.width > 2;
+    !exact && large && around == ([3, 3], 1, ONE, 1)
+}
+
+fn inputs(shape: &Shape) -> Maps {
+    Maps {
+        images: shape.batch,
+        channels: shape.channels,
+        height: shape.height,
+        width: shape.width,
+    }
+}
+
+fn filters<'a>(shape: &Shape, values: &'a [f32]) -> Filters<'a> {
+    Filters {
+        values,
+        filters: shape.filters,
+        channels: shape.channels,
+        turned: false,
+    }
+}
+
+/// What of `dy` passes the fused ReLU.
+fn errors<'a>(dy: &'a [f32], output: Option<&'a [f32]>) -> Pixels<'a> {
+    match output {
+        Some(y) => Pixels::Masked(dy, y),
+        None => Pixels::Plain(dy),
     }
 }
 

@@ -16,3 +16,7 @@ pub mod extension;
 mod matrix;
 #[cfg(test)]
 mod reference;
+mod scratch;
+mod simd;
+mod tasks;
+mod winograd;
