@@ -215,6 +215,52 @@ impl<'a> Trainer<'a> {
         )
     }
 
+    /// One update of every group, on a batch of images of this shape, the epoch having so many steps.
+    /// Returns the summed cost of the batch and its confidences, as they were before the update.
+    ///
+    /// # Errors
+    /// The cost is no longer a number.
+    pub fn step(
+        &mut self,
+        batch: Batch,
+        shape: [usize; 3],
+        steps: usize,
+    ) -> Result<(f64, Vec<f64>)> {
+        let Progress {
+            epoch, batch: step, ..
+        } = self.progress;
+        let draw = Draw {
+            seed: self.seed,
+            epoch,
+            samples: &batch.samples,
+        };
+        // Dropout in a frozen layer stands still, so the prefix needs no draw.
+        let images = network::images(batch.pixels, shape, &self.device);
+        let features = self.frozen.forward(images, None).autodiff();
+        let logits = self.trained.forward(features, Some(draw)).features();
+        let [_, classes] = logits.dims();
+
+        let host = logits.clone().inner().into_data();
+        let host: Vec<f64> = host.iter::<f64>().collect();
+        let confidences = loss::confidences(&host, classes, self.experiment.dtype);
+        let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
+        if host.iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::new(format!(
+                "the cost is no longer a number in epoch {}, batch {}",
+                epoch + 1,
+                step + 1
+            ))
+            .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
+        }
+
+        let mut gradients =
+            loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
+        let time = Time { epoch, step, steps };
+        let network = self.trained.clone();
+        self.trained = self.updates.step(network, &mut gradients, time);
+        Ok((cost, confidences))
+    }
+
     /// What the update rule of each trained tensor remembers of it, as [`Updates::states`] says.
     ///
     /// # Errors
@@ -304,43 +350,6 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(End::Complete)
-    }
-
-    /// One update of every group. Returns the batch's summed cost and its confidences.
-    fn step(&mut self, batch: Batch, shape: [usize; 3], steps: usize) -> Result<(f64, Vec<f64>)> {
-        let Progress {
-            epoch, batch: step, ..
-        } = self.progress;
-        let draw = Draw {
-            seed: self.seed,
-            epoch,
-            samples: &batch.samples,
-        };
-        // Dropout in a frozen layer stands still, so the prefix needs no draw.
-        let images = network::images(batch.pixels, shape, &self.device);
-        let features = self.frozen.forward(images, None).autodiff();
-        let logits = self.trained.forward(features, Some(draw)).features();
-        let [_, classes] = logits.dims();
-
-        let host = logits.clone().inner().into_data();
-        let host: Vec<f64> = host.iter::<f64>().collect();
-        let confidences = loss::confidences(&host, classes, self.experiment.dtype);
-        let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
-        if host.iter().any(|logit| !logit.is_finite()) {
-            return Err(Error::new(format!(
-                "the cost is no longer a number in epoch {}, batch {}",
-                epoch + 1,
-                step + 1
-            ))
-            .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
-        }
-
-        let mut gradients =
-            loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
-        let time = Time { epoch, step, steps };
-        let network = self.trained.clone();
-        self.trained = self.updates.step(network, &mut gradients, time);
-        Ok((cost, confidences))
     }
 
     fn labels(&self, labels: &[u32]) -> Tensor<1, Int> {
