@@ -172,6 +172,7 @@ fn multiply(
     output: &mut [f64],
 ) {
     assert_eq!(output.len(), m * n);
+    output.fill(0.0);
     output
         .par_chunks_mut(n)
         .enumerate()
