@@ -108,11 +108,15 @@ impl Progress {
         self.last = Some(row.clone());
     }
 
+    /// A bar of `samples` samples in place of the one before.
     fn start(&mut self, samples: usize) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
         if !self.terminal.bar {
             return;
         }
-        let bar = ProgressBar::new((self.epochs * samples) as u64);
+        let bar = ProgressBar::new(samples as u64);
         let template = "{prefix} {bar:20} {msg} {per_sec:>14} left {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             let style = style.with_key(
@@ -127,6 +131,17 @@ impl Progress {
         bar.set_prefix(self.name.clone());
         bar.enable_steady_tick(Duration::from_millis(500));
         self.bar = Some(bar);
+    }
+
+    fn features(&mut self, done: usize, of: usize) {
+        let is_new = |bar: &ProgressBar| bar.length() != Some(of as u64) || bar.position() > done as u64;
+        if self.bar.as_ref().is_none_or(is_new) {
+            self.start(of);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+            bar.set_message("outputs of the frozen layers");
+        }
     }
 
     fn batch(&self, epoch: usize, samples: usize, of: usize, cost: f64) {
@@ -150,7 +165,8 @@ impl Reporter for Progress {
             Event::Skipped => self.say(&format!("{}: complete and unchanged, skipped", self.name)),
             Event::Note(text) => self.say(&format!("{}: {text}", self.name)),
             Event::Warning(text) => self.say(&format!("{}: warning: {text}", self.name)),
-            Event::Training { samples } => self.start(samples),
+            Event::Features { done, of } => self.features(done, of),
+            Event::Training { samples } => self.start(self.epochs * samples),
             Event::Batch {
                 epoch,
                 samples,

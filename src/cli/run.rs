@@ -15,7 +15,7 @@ use crate::plan::{self, Run};
 use crate::report::compare::{Order, compare};
 use crate::report::table::Format;
 use crate::results::{self, RESULTS};
-use crate::runner::{self, Outcome};
+use crate::runner::{self, Outcome, Shared};
 
 /// Train experiments and keep their records
 ///
@@ -55,6 +55,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let runs = plan::order(loaded.experiments, results)?;
     let mut ended: Vec<bool> = Vec::with_capacity(runs.len());
+    let shared = Shared::default();
     for run in &runs {
         let outcome = match run.after.iter().find(|(_, maker)| !ended[*maker]) {
             Some((model, maker)) => Err(Error::new(format!(
@@ -65,7 +66,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             .at(run.name())),
             None => {
                 let terminal = Terminal::new(&show, log.clone());
-                one(run, &runs, arguments.force, terminal, &stop)
+                one(run, &runs, (arguments.force, &shared), terminal, &stop)
             }
         };
         match outcome {
@@ -98,12 +99,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 fn one(
     run: &Run,
     runs: &[Run],
-    force: bool,
+    (force, shared): (bool, &Shared),
     terminal: Terminal,
     stop: &Arc<AtomicBool>,
 ) -> Result<Outcome> {
     let mut progress = Progress::new(run, runs, terminal, stop.clone());
-    let outcome = runner::run(run, force, &mut progress);
+    let outcome = runner::run(run, force, shared, &mut progress);
     outcome.map_err(|error| error.at(run.name()))
 }
 

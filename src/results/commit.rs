@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::FileLock;
+use crate::files::lock::FileLock;
 use super::record::{OPTIONAL, RECORD, REQUIRED};
 use crate::error::{At, Result};
 use crate::files::sync;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::find::load_all;
 use super::loaded::LoadedRecord;
-use super::lock::FileLock;
+use crate::files::lock::FileLock;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 

@@ -6,6 +6,7 @@ mod describe;
 pub mod features;
 pub mod identity;
 pub mod initial;
+pub mod keep;
 pub mod model_file;
 pub mod pixels;
 pub mod predict;
@@ -40,6 +41,7 @@ use crate::train::groups::LayerRate;
 use crate::train::updates::States;
 use crate::train::{End, Trainer};
 use identity::Contents;
+pub use keep::Shared;
 use setup::{Files, Inputs, Outline, Start};
 use watch::Watch;
 
@@ -51,6 +53,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something that may not be what the author wanted.
     Warning(&'a str),
+    /// What the frozen layers give for `of` samples is being computed; it is for `done`.
+    Features { done: usize, of: usize },
     /// Training begins, on so many samples an epoch.
     Training { samples: usize },
     /// A batch is done: `samples` of `of` in the epoch (from 0), mean cost of the batch.
@@ -106,7 +110,12 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
 ///
 /// # Errors
 /// Whatever keeps the run from its end; a record that stood there still does.
-pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcome> {
+pub fn run(
+    run: &Run,
+    force: bool,
+    shared: &Shared,
+    reporter: &mut dyn Reporter,
+) -> Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let experiment = run.experiment.as_ref();
     let device = backend::device(experiment.backend, experiment.dtype)?;
@@ -131,7 +140,7 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
     let Start {
         outline,
         weights,
-        inputs,
+        mut inputs,
     } = setup::start(experiment, &files, source)?;
     check_save_path(run, &outline)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
@@ -157,6 +166,11 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
         watch.keep_batches(&writer.path(record::BATCHES), &trainer)?;
     }
     let before = trainer.seconds();
+    let about = (&outline, &contents);
+    if !keep::keep(shared, experiment, about, &trainer, &mut inputs, &mut watch)? {
+        watch.note("stopped before training; what is computed is kept");
+        return Ok(Outcome::Stopped);
+    }
     watch.training();
     if trainer.train(&inputs.train, Some(&inputs.test), &mut watch)? == End::Stopped {
         watch.note("stopped; a checkpoint is kept");
@@ -190,6 +204,9 @@ pub fn run(run: &Run, force: bool, reporter: &mut dyn Reporter) -> Result<Outcom
             .as_ref()
             .map(|receipt| source_of(receipt, &outline.rates)),
         initial_weights: outline.initial.clone(),
+        features: keep::saving(experiment, &outline.spec, &outline.rates)
+            .as_ref()
+            .map(record::Features::from),
         classes: class_names(&inputs.test.data),
         metrics: final_metrics(&evaluation, trainer.rows(), inputs.test.data.labels())?,
         files: Default::default(),

@@ -76,6 +76,16 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// Of `of` samples, what the frozen layers give is computed for `done`.
+    pub fn features(&mut self, done: usize, of: usize) {
+        self.reporter.event(Event::Features { done, of });
+    }
+
+    /// Whether the run is to leave what it has and stop.
+    pub fn is_stop_requested(&self) -> bool {
+        self.reporter.stop_requested()
+    }
+
     pub fn training(&mut self) {
         let samples = self.samples;
         self.reporter.event(Event::Training { samples });
@@ -139,6 +149,6 @@ impl Observer for Watch<'_> {
     }
 
     fn stop_requested(&self) -> bool {
-        self.reporter.stop_requested()
+        self.is_stop_requested()
     }
 }
