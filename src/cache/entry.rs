@@ -76,9 +76,11 @@ impl Entry {
             self.read_at(row, &mut row_and_checksum)
                 .at(self.path.display())?;
             let Some(row_bytes) = checked(&self.key, row, &row_and_checksum) else {
-                return Err(Error::new(format!("row {row} has changed while it was in use"))
-                    .at(self.path.display())
-                    .help("run again: the file is then made anew"));
+                return Err(
+                    Error::new(format!("row {row} has changed while it was in use"))
+                        .at(self.path.display())
+                        .help("run again: the file is then made anew"),
+                );
             };
             out.extend_from_slice(row_bytes);
         }

@@ -143,7 +143,12 @@ impl Image {
         let factor = (own_width / width).min(own_height / height);
         let (across, down) = (width * factor, height * factor);
         let begin = |whole: f64, part: f64| ((whole - part) / 2.0).max(0.0).floor();
-        [begin(own_width, across), begin(own_height, down), across, down]
+        [
+            begin(own_width, across),
+            begin(own_height, down),
+            across,
+            down,
+        ]
     }
 
     /// All red values row by row, then all green ones, then all blue ones.

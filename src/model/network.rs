@@ -131,10 +131,7 @@ impl Network {
             inputs,
         };
         let mut front = self.valid();
-        front
-            .layers
-            .iter_mut()
-            .for_each(Layer::compute_by_sample);
+        front.layers.iter_mut().for_each(Layer::compute_by_sample);
         (front, rest)
     }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::experiment::{Cache, ChannelOrder, DataFiles, Experiment, Pixels, Preprocessing};
+use crate::config::experiment::{
+    Cache, ChannelOrder, DataFiles, Experiment, Pixels, Preprocessing,
+};
 use crate::error::Result;
 use crate::files::hexadecimal;
 use crate::numbers::Dtype;

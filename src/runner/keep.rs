@@ -4,7 +4,7 @@
 mod key;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::identity::Contents;
 use super::setup::{Inputs, Outline};
@@ -49,6 +49,7 @@ pub struct Saving {
 pub struct Shared {
     /// Each with its key; a few, since some are in memory.
     features: Mutex<Vec<(Key, Arc<Features>)>>,
+    turn: Mutex<()>,
 }
 
 /// Features of two files, of two networks.
@@ -137,7 +138,7 @@ pub fn keep(
     };
     watch.note(&saving.to_string());
     let prefix = trainer.prefix();
-    let of_prefix = key::of_prefix(prefix, &outline.spec)?;
+    let of_prefix = key::of_prefix(experiment, prefix, &outline.spec)?;
     let files = [
         (&mut inputs.train, &contents.train),
         (&mut inputs.test, &contents.test),
@@ -198,7 +199,8 @@ impl Keeper<'_, '_> {
             Ok(kept) => kept,
             // The cache is a convenience; what goes wrong with it ends no run.
             Err(Failure::Cache(error)) => {
-                self.watch.warn(&format!("the cache cannot be used: {error}"));
+                self.watch
+                    .warn(&format!("the cache cannot be used: {error}"));
                 Kept::Nowhere
             }
             Err(Failure::Run(error)) => return Err(error),
@@ -301,6 +303,11 @@ enum Failure {
 }
 
 impl Shared {
+    /// Waits until nobody else prepares a run.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, key: &Key) -> Option<Arc<Features>> {
         let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
         let place = features.iter().position(|(other, _)| other == key)?;

@@ -53,6 +53,11 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// Whoever is told.
+    pub fn reporter(&mut self) -> &mut dyn Reporter {
+        self.reporter
+    }
+
     pub fn checkpoint_path(&self) -> PathBuf {
         self.checkpoint.clone()
     }

@@ -31,6 +31,16 @@ pub enum Entering {
     Features(Numbers),
 }
 
+impl From<batches::Batch> for Batch {
+    fn from(batch: batches::Batch) -> Self {
+        Self {
+            samples: batch.samples,
+            labels: batch.labels,
+            entering: Entering::Pixels(batch.pixels),
+        }
+    }
+}
+
 /// Goes through the samples of `split` in this order, `size` at a time.
 ///
 /// # Errors
@@ -44,7 +54,7 @@ pub fn batches(
         None => {
             let (data, transform) = (split.data.clone(), split.transform.clone());
             let batches = Batches::new(data, order, size, transform)?;
-            Ok(Box::new(batches.map(|batch| batch.map(of_pixels))))
+            Ok(Box::new(batches.map(|batch| batch.map(Batch::from))))
         }
         Some(features) => {
             let labels = split.data.labels();
@@ -126,14 +136,6 @@ fn kept(features: &Features, (samples, labels): Part) -> Result<Batch> {
         samples,
         labels,
     })
-}
-
-fn of_pixels(batch: batches::Batch) -> Batch {
-    Batch {
-        samples: batch.samples,
-        labels: batch.labels,
-        entering: Entering::Pixels(batch.pixels),
-    }
 }
 
 fn labels_of(samples: &[usize], labels: &[u32]) -> Vec<u32> {

@@ -8,7 +8,7 @@ mod clip;
 pub mod evaluate;
 pub mod features;
 pub mod groups;
-mod loader;
+pub mod loader;
 pub mod loss;
 pub mod optimizer;
 pub mod order;
