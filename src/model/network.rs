@@ -114,8 +114,9 @@ impl Network {
         self
     }
 
-    /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
-    /// Fewer than `count` where more than one value would cross, as [`graph::cut`] says.
+    /// Cuts the network in two: the first `count` layers, off the autodiff device and computed as
+    /// [`Layer::compute_by_sample`] says, and the rest. Fewer than `count` where more than one value
+    /// would cross, as [`graph::cut`] says.
     pub fn split(mut self, count: usize) -> (Network, Network) {
         let count = graph::cut(&self.specs, count);
         let mut inputs = self.inputs.split_off(count);
@@ -129,7 +130,9 @@ impl Network {
             specs: self.specs.split_off(count),
             inputs,
         };
-        (self.valid(), rest)
+        let mut front = self.valid();
+        front.layers.iter_mut().for_each(Layer::compute_by_sample);
+        (front, rest)
     }
 
     /// Replaces the values of every tensor by those of its name in files; no other state changes.
