@@ -19,7 +19,6 @@ use burn::tensor::module::conv2d_weight_backward;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use graft::config::{self, Overrides, experiment::Experiment};
-use graft::data::batches::Batch;
 use graft::error::{At, Error, Result};
 use graft::model::backend;
 use graft::model::layer::{Layer, Values};
@@ -29,6 +28,7 @@ use graft::numbers::{Dtype, Numbers};
 use graft::runner::initial;
 use graft::runner::setup::{self, Outline};
 use graft::train::Trainer;
+use graft::train::loader::{Batch, Entering};
 
 const COMMANDS: &str =
     "`forward N`, `step N`, `layers`, `layer NAME forward|data|weight` or `peak`";
@@ -106,18 +106,14 @@ impl Batches {
         })
     }
 
-    fn get(&self, index: usize) -> Result<Batch> {
+    fn get(&self, index: usize) -> Result<(Numbers, Vec<u32>)> {
         let values = self.batch * 3 * self.size * self.size;
         let pixels = self.pixels.chunks_exact(values).nth(index);
         let labels = self.labels.chunks_exact(self.batch).nth(index);
         let (Some(pixels), Some(labels)) = (pixels, labels) else {
             return Err(Error::new(format!("there is no batch {index}")));
         };
-        Ok(Batch {
-            samples: (index * self.batch..).take(self.batch).collect(),
-            pixels: Numbers::F32(pixels.to_vec()),
-            labels: labels.to_vec(),
-        })
+        Ok((Numbers::F32(pixels.to_vec()), labels.to_vec()))
     }
 }
 
@@ -160,7 +156,7 @@ impl<'a> Bench<'a> {
 
     /// Seconds of a forward pass without gradients; the outputs.
     fn forward(&mut self, index: usize) -> Result<String> {
-        let batch = self.batches.get(index)?;
+        let (pixels, _) = self.batches.get(index)?;
         let network = match self.forward.take() {
             Some(network) => network,
             None => {
@@ -170,7 +166,7 @@ impl<'a> Bench<'a> {
             }
         };
         let started = Instant::now();
-        let images = network::images(batch.pixels, self.outline.spec.input, &self.device);
+        let images = network::images(pixels, self.outline.spec.input, &self.device);
         let logits = network.forward(images, None).features().into_data();
         let seconds = started.elapsed().as_secs_f64();
         self.forward = Some(network);
@@ -183,8 +179,13 @@ impl<'a> Bench<'a> {
 
     /// Seconds of a training step; the mean cost of the batch before it.
     fn step(&mut self, index: usize) -> Result<String> {
-        let batch = self.batches.get(index)?;
-        let size = batch.labels.len() as f64;
+        let (pixels, labels) = self.batches.get(index)?;
+        let size = labels.len();
+        let batch = Batch {
+            samples: (index * size..).take(size).collect(),
+            labels,
+            entering: Entering::Pixels(pixels),
+        };
         let Outline { spec, rates, .. } = &self.outline;
         let trainer = match &mut self.trainer {
             Some(trainer) => trainer,
@@ -204,7 +205,7 @@ impl<'a> Bench<'a> {
         let started = Instant::now();
         let (cost, _) = trainer.step(batch, spec.input, 1)?;
         let seconds = started.elapsed().as_secs_f64();
-        Ok(format!("{seconds} {}", cost / size))
+        Ok(format!("{seconds} {}", cost / size as f64))
     }
 
     /// `name,channels,filters,side` of each convolution.

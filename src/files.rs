@@ -1,4 +1,6 @@
-//! Small helpers on files: checksums, and writing that leaves the old file or the new one.
+//! Small helpers on files: checksums, locks, and writing that leaves the old file or the new one.
+
+pub mod lock;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};

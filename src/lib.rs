@@ -1,14 +1,15 @@
 //! graft: a declarative experiment runner for transfer learning.
 //!
 //! ```text
-//! cli → gather, plan → runner → train → model, source, data → kernels
+//! cli → gather, plan → runner → train → model, source, data, cache → kernels
 //!     → export       ↘ results ← report
 //! ```
 //! - [`cli`]: one file a verb; arguments in, text out.
 //! - [`config`]: TOML as written → [`config::experiment::Experiment`], every default filled in.
 //! - [`gather`], [`plan`]: the experiments a command means, as runs in their order.
 //! - [`runner`]: one run from start to record; the only place that knows all the parts.
-//! - [`train`]: the loop, written out: groups, schedule, loss, evaluation, checkpoints.
+//! - [`train`]: the loop, written out: groups, schedule, loss, evaluation, checkpoints, kept features.
+//! - [`cache`]: a directory of computed rows, found again by what they were computed from.
 //! - [`model`]: named layers on paper and on a device.
 //! - [`kernels`]: the arithmetic that is worth writing by hand, on the processor.
 //! - [`source`]: foreign weights, their import by layer name, the receipt.
@@ -21,6 +22,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod data;

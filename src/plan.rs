@@ -2,7 +2,7 @@
 //! source model or its initial weights, comes after it. Pure: it opens no file and does not know whether one exists.
 
 use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::config::experiment::Experiment;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::results::{self, record};
 /// One training: an experiment with one of its seeds.
 #[derive(Debug, Clone)]
 pub struct Run {
-    pub experiment: Rc<Experiment>,
+    pub experiment: Arc<Experiment>,
     pub seed: u64,
     /// Directory of its record.
     pub dir: PathBuf,
@@ -131,7 +131,7 @@ pub fn leaves(experiment: &Experiment, results: &Path, model: &Path) -> bool {
 }
 
 fn runs_of(experiment: Experiment, results: &Path) -> Vec<Run> {
-    let experiment = Rc::new(experiment);
+    let experiment = Arc::new(experiment);
     let several = experiment.seeds.len() > 1;
     let run = |&seed: &u64| Run {
         experiment: experiment.clone(),

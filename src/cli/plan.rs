@@ -17,7 +17,7 @@ use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
 use crate::runner::setup::{self, Outline};
-use crate::runner::{initial, model_file};
+use crate::runner::{initial, keep, model_file};
 use crate::source;
 use crate::train::groups;
 
@@ -65,7 +65,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
                 if first {
                     print(&head(run, &runs, outline))?;
                     print(&layers(run, outline, None).render(arguments.format))?;
-                    print(&foot(outline))?;
+                    print(&foot(run, outline))?;
                 }
                 print(&format!("   seed {}: {status}\n", run.seed))?;
                 let last = runs.get(index + 1).map(|next| &next.experiment.name);
@@ -169,10 +169,12 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
     text
 }
 
-fn foot(outline: &Outline) -> String {
+fn foot(run: &Run, outline: &Outline) -> String {
     let prefix = groups::frozen_prefix(&outline.spec, &outline.rates);
     let parameters = grouped(outline.spec.parameter_count() as u64);
-    format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n")
+    let saving = keep::saving(&run.experiment, &outline.spec, &outline.rates);
+    let saving = saving.map_or(String::new(), |saving| format!("   {saving}\n"));
+    format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n{saving}")
 }
 
 /// Of which the last column is there if some experiment has `[[optimizer.layer]]`.

@@ -1,4 +1,4 @@
-//! One line an experiment on the terminal; plain lines, and fewer of them, elsewhere. On request a
+//! One line an experiment on the terminal, below one another where several train at a time; plain lines, and fewer of them, elsewhere. On request a
 //! line an epoch, and all lines in a file too.
 
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::config::neon::Show;
 use crate::error::{At, Result};
@@ -22,6 +22,8 @@ pub struct Terminal {
     bar: bool,
     epochs: bool,
     log: Option<Log>,
+    /// Those that are shown now.
+    bars: MultiProgress,
 }
 
 impl Terminal {
@@ -31,6 +33,22 @@ impl Terminal {
             bar: !show.no_bar && std::io::stderr().is_terminal(),
             epochs: show.epochs,
             log,
+            bars: MultiProgress::new(),
+        }
+    }
+
+    /// Shows a line above the bars, and writes it to the log.
+    pub fn say(&self, text: &str) {
+        self.log(text);
+        match self.bar {
+            true => self.bars.suspend(|| eprintln!("{text}")),
+            false => eprintln!("{text}"),
+        }
+    }
+
+    fn log(&self, text: &str) {
+        if let Some(log) = &self.log {
+            log.write(text);
         }
     }
 }
@@ -85,34 +103,24 @@ impl Progress {
         }
     }
 
-    fn say(&self, text: &str) {
-        self.log(text);
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    fn log(&self, text: &str) {
-        if let Some(log) = &self.terminal.log {
-            log.write(text);
-        }
-    }
-
     fn epoch(&mut self, row: &MetricsRow) {
         let text = format!("{}: {}", self.name, row.line());
         match self.terminal.epochs {
-            true => self.say(&text),
-            false => self.log(&text),
+            true => self.terminal.say(&text),
+            false => self.terminal.log(&text),
         }
         self.last = Some(row.clone());
     }
 
+    /// A bar of `samples` samples in place of the one before.
     fn start(&mut self, samples: usize) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
         if !self.terminal.bar {
             return;
         }
-        let bar = ProgressBar::new((self.epochs * samples) as u64);
+        let bar = self.terminal.bars.add(ProgressBar::new(samples as u64));
         let template = "{prefix} {bar:20} {msg} {per_sec:>14} left {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             let style = style.with_key(
@@ -127,6 +135,18 @@ impl Progress {
         bar.set_prefix(self.name.clone());
         bar.enable_steady_tick(Duration::from_millis(500));
         self.bar = Some(bar);
+    }
+
+    fn features(&mut self, done: usize, of: usize) {
+        let is_new =
+            |bar: &ProgressBar| bar.length() != Some(of as u64) || bar.position() > done as u64;
+        if self.bar.as_ref().is_none_or(is_new) {
+            self.start(of);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+            bar.set_message("outputs of the frozen layers");
+        }
     }
 
     fn batch(&self, epoch: usize, samples: usize, of: usize, cost: f64) {
@@ -147,10 +167,15 @@ impl Progress {
 impl Reporter for Progress {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Skipped => self.say(&format!("{}: complete and unchanged, skipped", self.name)),
-            Event::Note(text) => self.say(&format!("{}: {text}", self.name)),
-            Event::Warning(text) => self.say(&format!("{}: warning: {text}", self.name)),
-            Event::Training { samples } => self.start(samples),
+            Event::Skipped => self
+                .terminal
+                .say(&format!("{}: complete and unchanged, skipped", self.name)),
+            Event::Note(text) => self.terminal.say(&format!("{}: {text}", self.name)),
+            Event::Warning(text) => self
+                .terminal
+                .say(&format!("{}: warning: {text}", self.name)),
+            Event::Features { done, of } => self.features(done, of),
+            Event::Training { samples } => self.start(self.epochs * samples),
             Event::Batch {
                 epoch,
                 samples,
@@ -162,7 +187,7 @@ impl Reporter for Progress {
                 if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();
                 }
-                self.say(&format!(
+                self.terminal.say(&format!(
                     "{}: accuracy {:.1} %, test cost {:.3}, training cost {:.3}, {:.0} s",
                     self.name,
                     100.0 * record.metrics.accuracy,

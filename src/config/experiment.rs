@@ -4,6 +4,7 @@
 //! know how it was written (that is `config::file`), where a value came from, or what a tensor is.
 
 mod architecture;
+mod cache;
 mod layer;
 mod optimizer;
 mod preprocessing;
@@ -19,6 +20,7 @@ pub use super::initializer::{InitialDraws, Initializer};
 use crate::error::{Error, Result};
 use crate::numbers::Dtype;
 pub use architecture::{Architecture, Convention, Facts, Family, vgg_widths};
+pub use cache::Cache;
 pub use layer::{LayerKind, NamedLayer, PaddingSize, PaddingWord, Shortcut};
 pub use optimizer::{
     Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
@@ -57,6 +59,8 @@ pub struct Experiment {
     /// Keep in the model's file what the optimizer remembers (of momentum, the velocities), as neon
     /// does.
     pub save_optimizer_state: bool,
+    #[serde(flatten)]
+    pub cache: Cache,
     pub learning_rate_multiplier: Multipliers,
     pub data: Data,
     /// What is said about pixels.

@@ -4,6 +4,7 @@
 //! which stops gradients, batch-norm statistics and dropout alike.
 
 use burn::module::{Module, Param, ParamId};
+use burn::tensor::ops::PadMode;
 use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
 use super::spec::{LayerSpec, Operation, Role};
@@ -80,6 +81,9 @@ pub enum Layer {
 #[derive(Module, Debug)]
 pub struct Linear {
     weight: Param<Tensor<2>>,
+    /// See [`Layer::compute_by_sample`].
+    #[module(skip)]
+    by_sample: bool,
 }
 
 /// Bias (channels) or (features).
@@ -108,6 +112,7 @@ impl Layer {
             }
             Operation::Linear => Layer::Linear(Linear {
                 weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
+                by_sample: false,
             }),
             Operation::Bias => Layer::Bias(Bias {
                 bias: parameter(first_id, &spec.parameters[0].shape, values(0), device),
@@ -156,7 +161,11 @@ impl Layer {
             Layer::Convolution(layer) => Values::Maps(layer.forward(input.maps())),
             // (batch, inputs) x (inputs, outputs)
             Layer::Linear(layer) => {
-                Values::Features(input.features().matmul(layer.weight.val().transpose()))
+                let weight = layer.weight.val().transpose();
+                Values::Features(match layer.by_sample {
+                    true => product_by_blocks(input.features(), weight),
+                    false => input.features().matmul(weight),
+                })
             }
             Layer::Bias(layer) => {
                 let channels = layer.bias.dims()[0];
@@ -186,6 +195,15 @@ impl Layer {
         }
     }
 
+    /// From now on what it gives for a sample does not depend, not in the last bit, on how many and
+    /// which others are in the batch. All layers but linear ones are so anyway, on the processor,
+    /// as long as they are not trained.
+    pub fn compute_by_sample(&mut self) {
+        if let Layer::Linear(layer) = self {
+            layer.by_sample = true;
+        }
+    }
+
     /// Lets a batch norm use its running statistics in training, and leave them as they are.
     pub fn keep_statistics(&mut self) {
         if let Layer::BatchNorm(layer) = self {
@@ -207,7 +225,7 @@ impl Layer {
             Layer::Convolution(Convolution { weight, .. }) => {
                 vec![(Role::Weight, Some(weight.id), weight.to_data())]
             }
-            Layer::Linear(Linear { weight }) => {
+            Layer::Linear(Linear { weight, .. }) => {
                 vec![(Role::Weight, Some(weight.id), weight.to_data())]
             }
             Layer::Bias(Bias { bias }) => vec![(Role::Bias, Some(bias.id), bias.to_data())],
@@ -235,6 +253,24 @@ impl Layer {
             Layer::Dropout(_) | Layer::Fixed(_) => Vec::new(),
         }
     }
+}
+
+/// Rows that [`product_by_blocks`] multiplies at a time.
+const BLOCK: usize = 32;
+
+/// (batch, inputs) x (inputs, outputs), so many rows at a time, the last ones filled up with zeros:
+/// in which order a product sums follows from the sizes of its matrices, which are always the same
+/// here.
+fn product_by_blocks(rows: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let [batch, _] = rows.dims();
+    let missing = batch.next_multiple_of(BLOCK) - batch;
+    let filled = match missing {
+        0 => rows,
+        _ => rows.pad([(0, missing), (0, 0)], PadMode::Constant(0.0)),
+    };
+    let blocks = filled.split(BLOCK, 0).into_iter();
+    let products: Vec<_> = blocks.map(|block| block.matmul(weight.clone())).collect();
+    Tensor::cat(products, 0).slice([0..batch])
 }
 
 fn parameter<const D: usize>(

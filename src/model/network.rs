@@ -133,8 +133,9 @@ impl Network {
         Self::of(self.layers, self.specs, self.inputs)
     }
 
-    /// Cuts the network in two: the first `count` layers, off the autodiff device, and the rest.
-    /// Fewer than `count` where more than one value would cross, as [`graph::cut`] says.
+    /// Cuts the network in two: the first `count` layers, off the autodiff device and computed as
+    /// [`Layer::compute_by_sample`] says, and the rest. Fewer than `count` where more than one value
+    /// would cross, as [`graph::cut`] says.
     pub fn split(mut self, count: usize) -> (Network, Network) {
         let count = graph::cut(&self.specs, count);
         let mut inputs = self.inputs.split_off(count);
@@ -145,7 +146,9 @@ impl Network {
             .for_each(|place| *place -= count);
         let rest = (self.layers.split_off(count), self.specs.split_off(count));
         let rest = Self::of(rest.0, rest.1, inputs);
-        (Self::of(self.layers, self.specs, self.inputs).valid(), rest)
+        let mut front = Self::of(self.layers, self.specs, self.inputs).valid();
+        front.layers.iter_mut().for_each(Layer::compute_by_sample);
+        (front, rest)
     }
 
     /// Replaces the values of every tensor by those of its name in files; no other state changes.

@@ -11,9 +11,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::FileLock;
 use super::record::{OPTIONAL, RECORD, REQUIRED};
 use crate::error::{At, Result};
+use crate::files::lock::FileLock;
 use crate::files::sync;
 
 /// Ending of the directory in which a run works.

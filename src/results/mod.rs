@@ -12,7 +12,6 @@ pub mod commit;
 pub mod find;
 pub mod inference;
 pub mod loaded;
-mod lock;
 pub mod metrics;
 mod real;
 pub mod record;

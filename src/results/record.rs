@@ -71,6 +71,9 @@ pub struct Record {
     /// Absent where the initial weights were drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<InitialWeights>,
+    /// Absent where nothing was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
     /// Class names in the order of the outputs.
     pub classes: Vec<String>,
     pub metrics: Metrics,
@@ -94,6 +97,19 @@ pub struct Parameters {
     pub imported: u64,
     pub trained: u64,
     pub frozen: u64,
+}
+
+/// The outputs of frozen layers, computed once a sample and kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Features {
+    /// The first layers of the network, so many.
+    pub layers: usize,
+    /// Share of the network's multiply-adds that they stand for, 0 to 1.
+    pub multiply_adds: f64,
+    /// Precision of what was kept.
+    pub dtype: String,
+    /// Whether that is the precision of the run, so that keeping changed nothing.
+    pub is_exact: bool,
 }
 
 /// The two data files.
@@ -288,6 +304,7 @@ pub(crate) mod tests {
                 multipliers: vec![0.001],
             }),
             initial_weights: None,
+            features: None,
             classes: vec!["frowning".to_owned(), "smiling".to_owned()],
             metrics: Metrics {
                 training_cost: 0.1 + 0.2,

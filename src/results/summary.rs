@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::find::load_all;
 use super::loaded::LoadedRecord;
-use super::lock::FileLock;
 use crate::error::{Error, Result};
+use crate::files::lock::FileLock;
 use crate::files::write_atomically;
 
 /// Name of the table in the results directory.

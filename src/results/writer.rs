@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::commit::{LOCK, OLD, PARTIAL, is_aside, put_in_place, remove_dir, with_suffix};
-use super::lock::FileLock;
 use super::record::{OPTIONAL, RECORD, REQUIRED, Record};
 use crate::error::{At, Error, Result};
+use crate::files::lock::FileLock;
 use crate::files::{FileStamp, sync, write_atomically};
 
 /// In `.partial`: the identity of the run that works there.

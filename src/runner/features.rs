@@ -50,7 +50,9 @@ pub fn features(experiment: &Experiment, seed: u64, layer: &str, which: Which) -
     // The whole of it, since weights may be drawn in the order of all layers.
     let network = Network::new(&spec, start.weights, seed, experiment.dtype, &device)?;
     let network = network.exact(experiment.exact).first(count);
-    let Split { data, transform } = match which {
+    let Split {
+        data, transform, ..
+    } = match which {
         Which::Train => start.inputs.train,
         Which::Test => start.inputs.test,
     };

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::experiment::{ChannelOrder, DataFiles, Experiment, Pixels, Preprocessing};
+use crate::config::experiment::{
+    Cache, ChannelOrder, DataFiles, Experiment, Pixels, Preprocessing,
+};
 use crate::error::Result;
 use crate::files::hexadecimal;
+use crate::numbers::Dtype;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
 const GENERATION: &str = "graft 3";
@@ -45,6 +48,7 @@ pub fn setup(experiment: &Experiment, pixels: &Pixels, contents: &Contents) -> R
     outcome.evaluation.every = 0;
     outcome.record.batches = false;
     outcome.save_optimizer_state = false;
+    outcome.cache = what_it_changes(&experiment.cache, experiment.dtype);
     let parts = [
         GENERATION,
         &outcome.to_toml()?,
@@ -64,6 +68,16 @@ pub fn run(setup: &str, experiment: &Experiment, seed: u64) -> String {
         experiment.save_optimizer_state.to_string(),
     ];
     hash(&[setup, &seed.to_string(), &held.join(" ")])
+}
+
+/// Where outputs of frozen layers are kept, and whether, changes nothing; to what they are rounded does.
+fn what_it_changes(cache: &Cache, dtype: Dtype) -> Cache {
+    Cache {
+        is_on: true,
+        dtype: cache.rounds(dtype).unwrap_or(dtype),
+        limit: 0.0,
+        directory: PathBuf::new(),
+    }
 }
 
 /// What came after mean and scale is left out where it does nothing: records of before have the same

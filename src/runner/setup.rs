@@ -335,6 +335,7 @@ fn inputs(files: &Files, pixels: &Pixels, dtype: Dtype) -> Result<Inputs> {
     let split = |data: &Arc<Dataset>, transform| Split {
         data: data.clone(),
         transform,
+        features: None,
     };
     Ok(Inputs {
         train: split(&files.train, train),

@@ -53,6 +53,11 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// Whoever is told.
+    pub fn reporter(&mut self) -> &mut dyn Reporter {
+        self.reporter
+    }
+
     pub fn checkpoint_path(&self) -> PathBuf {
         self.checkpoint.clone()
     }
@@ -74,6 +79,16 @@ impl<'a> Watch<'a> {
     pub fn keep_batches(&mut self, path: &Path, trainer: &Trainer<'_>) -> Result<()> {
         self.batches = Some(BatchLog::open(path, trainer.last_batch(self.samples))?);
         Ok(())
+    }
+
+    /// Of `of` samples, what the frozen layers give is computed for `done`.
+    pub fn features(&mut self, done: usize, of: usize) {
+        self.reporter.event(Event::Features { done, of });
+    }
+
+    /// Whether the run is to leave what it has and stop.
+    pub fn is_stop_requested(&self) -> bool {
+        self.reporter.stop_requested()
     }
 
     pub fn training(&mut self) {
@@ -139,6 +154,6 @@ impl Observer for Watch<'_> {
     }
 
     fn stop_requested(&self) -> bool {
-        self.reporter.stop_requested()
+        self.is_stop_requested()
     }
 }

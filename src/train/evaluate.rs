@@ -1,16 +1,10 @@
 //! One pass over a data file without learning.
 
-use std::sync::Arc;
-
-use burn::tensor::Device;
-
-use super::loss;
+use super::prefix::Prefix;
+use super::{Split, loader, loss};
 use crate::config::experiment::LossName;
-use crate::data::batches::Batches;
-use crate::data::dataset::Dataset;
-use crate::data::transform::Transform;
 use crate::error::{Error, Result};
-use crate::model::network::{self, Network};
+use crate::model::network::Network;
 use crate::results::metrics;
 
 /// Confidences for every sample of a file.
@@ -24,34 +18,31 @@ pub struct Evaluation {
     pub confidences: Vec<f64>,
 }
 
-/// Evaluates `parts`, one after another, on exactly the samples of `data`, in file order.
+/// Evaluates `prefix` and then `rest` on exactly the samples of `split`, in file order.
 /// The networks must be off the autodiff device.
 ///
 /// # Errors
 /// Whatever reading the file brings; outputs that are not finite.
 pub fn evaluate(
-    parts: &[&Network],
-    data: &Arc<Dataset>,
-    transform: &Transform,
+    prefix: &Prefix,
+    rest: &Network,
+    split: &Split,
     batch_size: usize,
     loss: LossName,
-    device: &Device,
 ) -> Result<Evaluation> {
+    let (data, dtype) = (&split.data, split.transform.dtype());
     let classes = data.classes();
     let order = (0..data.len()).collect();
     let mut confidences = Vec::with_capacity(data.len() * classes);
-    for batch in Batches::new(data.clone(), order, batch_size, transform.clone())? {
-        let images = network::images(batch?.pixels, transform.shape(), device);
-        let logits = parts
-            .iter()
-            .fold(images, |values, part| part.forward(values, None))
-            .features();
+    for batch in loader::batches(split, order, batch_size)? {
+        let features = prefix.of(batch?.entering, split.transform.shape());
+        let logits = rest.forward(features, None).features();
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
         if logits.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::new("the model's outputs are no longer numbers")
                 .help("training has diverged: lower optimizer.learning_rate"));
         }
-        confidences.extend(loss::confidences(&logits, classes, transform.dtype()));
+        confidences.extend(loss::confidences(&logits, classes, dtype));
     }
     let rows = confidences.chunks_exact(classes);
     let predicted: Vec<usize> = rows.map(most_confident).collect();

@@ -6,10 +6,13 @@
 pub mod checkpoint;
 mod clip;
 pub mod evaluate;
+pub mod features;
 pub mod groups;
+pub mod loader;
 pub mod loss;
 pub mod optimizer;
 pub mod order;
+pub mod prefix;
 pub mod schedule;
 pub mod updates;
 
@@ -21,17 +24,19 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::experiment::{Experiment, Statistics};
-use crate::data::batches::{Batch, Batches};
 use crate::data::dataset::Dataset;
 use crate::data::transform::Transform;
 use crate::error::{Error, Result};
 use crate::model::layer::Draw;
-use crate::model::network::{self, NamedTensor, Network, Weights};
+use crate::model::network::{NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
 use crate::results::rows::MetricsRow;
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
+use features::Features;
 use groups::LayerRate;
+use loader::Batch;
+use prefix::Prefix;
 use schedule::Time;
 use updates::Updates;
 
@@ -79,6 +84,8 @@ pub enum End {
 pub struct Split {
     pub data: Arc<Dataset>,
     pub transform: Transform,
+    /// What the frozen prefix gives for each sample, where it is kept.
+    pub features: Option<Arc<Features>>,
 }
 
 /// Where a training stands.
@@ -102,8 +109,7 @@ pub struct Trainer<'a> {
     experiment: &'a Experiment,
     seed: u64,
     device: Device,
-    /// The frozen prefix, off the autodiff device: no gradient passes it.
-    frozen: Network,
+    prefix: Prefix,
     trained: Network,
     updates: Updates,
     progress: Progress,
@@ -134,12 +140,15 @@ impl<'a> Trainer<'a> {
         let network = network.exact(experiment.exact);
         let network = network.freeze_layers(&frozen).keep_statistics(&kept);
         let updates = Updates::new(experiment, &network, spec, rates);
-        let (frozen, trained) = network.split(groups::frozen_prefix(spec, rates));
+        let layers = groups::frozen_prefix(spec, rates);
+        let (frozen, trained) = network.split(layers);
+        let dtype = experiment.dtype;
+        let precision = (dtype, experiment.cache.rounds(dtype));
         Ok(Self {
             experiment,
             seed,
+            prefix: Prefix::new(frozen, layers, spec, precision, device.clone()),
             device,
-            frozen,
             trained,
             updates,
             progress: Progress::default(),
@@ -206,12 +215,11 @@ impl<'a> Trainer<'a> {
     /// Whatever reading the file brings.
     pub fn evaluate(&self, split: &Split) -> Result<Evaluation> {
         evaluate::evaluate(
-            &[&self.frozen, &self.trained.valid()],
-            &split.data,
-            &split.transform,
+            &self.prefix,
+            &self.trained.valid(),
+            split,
             self.experiment.batch_size,
             self.experiment.loss.name,
-            &self.device,
         )
     }
 
@@ -234,9 +242,7 @@ impl<'a> Trainer<'a> {
             epoch,
             samples: &batch.samples,
         };
-        // Dropout in a frozen layer stands still, so the prefix needs no draw.
-        let images = network::images(batch.pixels, shape, &self.device);
-        let features = self.frozen.forward(images, None).autodiff();
+        let features = self.prefix.of(batch.entering, shape).autodiff();
         let logits = self.trained.forward(features, Some(draw)).features();
         let [_, classes] = logits.dims();
 
@@ -269,9 +275,14 @@ impl<'a> Trainer<'a> {
         self.updates.states()
     }
 
+    /// The layers at the beginning that stand still.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
     /// Every tensor of the model, in the order of the layers.
     pub fn tensors(&self) -> Vec<NamedTensor> {
-        let mut tensors = self.frozen.tensors();
+        let mut tensors = self.prefix.tensors();
         tensors.extend(self.trained.tensors());
         tensors
     }
@@ -310,12 +321,7 @@ impl<'a> Trainer<'a> {
             batch_size,
         );
         let done = (self.progress.batch * batch_size).min(order.len());
-        let batches = Batches::new(
-            train.data.clone(),
-            order[done..].to_vec(),
-            batch_size,
-            train.transform.clone(),
-        )?;
+        let batches = loader::batches(train, order[done..].to_vec(), batch_size)?;
         let steps = order.len().div_ceil(batch_size);
         let started = Instant::now();
         let before = self.progress.seconds;

@@ -3,6 +3,7 @@
 //! It knows what the values mean to an experiment, not where they were written: an error names a
 //! key and [`Layers`] finds the place. All errors are collected, not only the first.
 
+mod cache;
 mod checks;
 mod initializer;
 mod layers;
@@ -37,6 +38,8 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let has_source = file.source_model.is_some();
     let epochs = checks.at_least(1, "epochs", file.epochs.unwrap_or(10));
     let schedule = schedule::schedule(&mut checks, "schedule", file.schedule, epochs);
+    let kept = (file.cache, file.cache_dtype, file.cache_limit);
+    let cache = cache::cache(&mut checks, kept, file.cache_directory);
     let key_of_seeds = if file.seeds.is_some() {
         "seeds"
     } else {
@@ -53,6 +56,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         source_model: checks.path("source_model", file.source_model),
         save_path: save_path(&mut checks, file.save_path, file.dtype),
         save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
+        cache,
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),
         data: data(&mut checks, file.data),
         preprocessing: preprocessing::preprocessing(&mut checks, file.preprocessing),

@@ -33,6 +33,10 @@ seeds = [42]
 epochs = 10
 batch_size = 32
 save_optimizer_state = false
+cache = true
+cache_dtype = "f32"
+cache_limit = 20.0
+cache_directory = "data/features"
 
 [learning_rate_multiplier]
 default = 1.0
@@ -120,6 +124,10 @@ batch_size = 7
 source_model = "models/VGG \"D\".p"
 save_path = 'out\fine.prm'
 save_optimizer_state = true
+cache = false
+cache_dtype = "bf16"
+cache_limit = 0.5
+cache_directory = "/somewhere/features"
 learning_rate_multiplier = { imported = 0.001, default = 0.9, "conv1_*" = 0, conv5_3 = 1e-7 }
 data = { root = "/somewhere", train = "train.h5", test = "test.h5", shuffle = false }
 preprocessing = { preset = "keras-tf", mean = [104, 116.779, 123.68], deviation = [58.4], scale = 0.00392156862745098, channel_order = "bgr", size = 224 }

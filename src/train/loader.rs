@@ -1,0 +1,143 @@
+//! Batches of samples on their way into the trained layers: as pixels, which have to pass the frozen
+//! prefix, or as what the prefix gives for them, where that is kept.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use super::Split;
+use super::features::Features;
+use crate::data::batches::{self, Batches};
+use crate::error::{Error, Result};
+use crate::numbers::Numbers;
+
+/// Batches of a file of features that wait ready while the training loop works on another.
+const AHEAD: usize = 2;
+
+/// Some samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Which samples of the file these are.
+    pub samples: Vec<usize>,
+    /// The class of each.
+    pub labels: Vec<u32>,
+    pub entering: Entering,
+}
+
+/// What is known of the samples, one after another in C order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entering {
+    Pixels(Numbers),
+    Features(Numbers),
+}
+
+impl From<batches::Batch> for Batch {
+    fn from(batch: batches::Batch) -> Self {
+        Self {
+            samples: batch.samples,
+            labels: batch.labels,
+            entering: Entering::Pixels(batch.pixels),
+        }
+    }
+}
+
+/// Goes through the samples of `split` in this order, `size` at a time.
+///
+/// # Errors
+/// As [`Batches::new`].
+pub fn batches(
+    split: &Split,
+    order: Vec<usize>,
+    size: usize,
+) -> Result<Box<dyn Iterator<Item = Result<Batch>>>> {
+    match &split.features {
+        None => {
+            let (data, transform) = (split.data.clone(), split.transform.clone());
+            let batches = Batches::new(data, order, size, transform)?;
+            Ok(Box::new(batches.map(|batch| batch.map(Batch::from))))
+        }
+        Some(features) => {
+            let labels = split.data.labels();
+            let chunks = order.chunks(size);
+            let batch = |samples: &[usize]| (samples.to_vec(), labels_of(samples, labels));
+            let parts: Vec<_> = chunks.map(batch).collect();
+            match features.are_in_memory() {
+                true => {
+                    let features = features.clone();
+                    Ok(Box::new(
+                        parts.into_iter().map(move |part| kept(&features, part)),
+                    ))
+                }
+                false => Ok(Box::new(Ahead::new(features.clone(), parts)?)),
+            }
+        }
+    }
+}
+
+/// Samples and their labels.
+type Part = (Vec<usize>, Vec<u32>);
+
+/// Reads features from a file, ahead of the training loop, on a thread of its own.
+struct Ahead {
+    ready: Option<Receiver<Result<Batch>>>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl Ahead {
+    fn new(features: Arc<Features>, parts: Vec<Part>) -> Result<Self> {
+        let (sender, ready) = sync_channel(AHEAD);
+        let read = move || {
+            for part in parts {
+                let batch = kept(&features, part);
+                let failed = batch.is_err();
+                if sender.send(batch).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        let reader = thread::Builder::new().name("features".to_owned());
+        Ok(Self {
+            ready: Some(ready),
+            reader: Some(reader.spawn(read)?),
+        })
+    }
+
+    fn join(&mut self) -> Result<()> {
+        // Without a receiver the thread's next send fails, and it returns.
+        self.ready = None;
+        match self.reader.take().map(thread::JoinHandle::join) {
+            Some(Err(_)) => Err(Error::new("the thread that reads features panicked")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Iterator for Ahead {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.ready.as_ref()?.recv() {
+            Ok(batch) => Some(batch),
+            Err(_) => self.join().err().map(Err),
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // A panic of the thread has been handed out as an error, or nobody waits for it any more.
+        let _ = self.join();
+    }
+}
+
+fn kept(features: &Features, (samples, labels): Part) -> Result<Batch> {
+    Ok(Batch {
+        entering: Entering::Features(features.read(&samples)?),
+        samples,
+        labels,
+    })
+}
+
+fn labels_of(samples: &[usize], labels: &[u32]) -> Vec<u32> {
+    samples.iter().map(|&sample| labels[sample]).collect()
+}
