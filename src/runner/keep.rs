@@ -91,9 +91,8 @@ impl fmt::Display for Saving {
         let (training, test) = (times(self.training_times), times(self.test_times));
         write!(
             f,
-            "the outputs of the first {} layers, {:.1} % of the multiply-adds, are kept: computed once, \
-             where each training sample would take them {training} and each test sample {test}; {} \
-             kB a sample",
+            "{} layers stand still, {:.1} % of the multiply-adds: their outputs, {} kB a sample, are \
+             computed once and kept, not computed {training} for a training and {test} for a test sample",
             self.layers,
             100.0 * self.multiply_adds,
             self.bytes.div_ceil(1000),
@@ -102,7 +101,7 @@ impl fmt::Display for Saving {
             true => Ok(()),
             false => write!(
                 f,
-                "; as {}, which rounds them: not exactly what comes without",
+                "; kept as {}, which rounds them: results are not exactly those without it",
                 self.dtype
             ),
         }
@@ -143,6 +142,7 @@ pub fn keep(
         (&mut inputs.train, &contents.train),
         (&mut inputs.test, &contents.test),
     ];
+    let (mut computed, mut found) = (0, 0);
     for (split, sha256) in files {
         let mut keeper = Keeper {
             cache: Cache::new(&experiment.cache.directory, experiment.cache.limit_bytes()),
@@ -150,14 +150,22 @@ pub fn keep(
             prefix,
             split,
             batch_size: experiment.batch_size,
+            computed: 0,
             watch,
         };
         match keeper.features(shared)? {
-            Kept::Features(features) => split.features = Some(features),
+            Kept::Features(features) => {
+                computed += keeper.computed;
+                found += split.data.len() - keeper.computed;
+                split.features = Some(features);
+            }
             Kept::Nowhere => {}
             Kept::Stopped => return Ok(false),
         }
     }
+    watch.note(&format!(
+        "outputs computed for {computed} samples, found for {found}"
+    ));
     Ok(true)
 }
 
@@ -176,6 +184,8 @@ struct Keeper<'a, 'w> {
     prefix: &'a Prefix,
     split: &'a Split,
     batch_size: usize,
+    /// Samples that were computed.
+    computed: usize,
     watch: &'a mut Watch<'w>,
 }
 
@@ -281,13 +291,16 @@ impl Keeper<'_, '_> {
         let (mut done, of) = (first, self.split.data.len());
         let watch = &mut *self.watch;
         watch.features(done, of);
-        self.prefix
+        let complete = self
+            .prefix
             .compute(self.split, first, self.batch_size, &mut |rows| {
                 done += rows.len() / row_bytes;
                 let goes_on = sink(rows);
                 watch.features(done, of);
                 Ok(goes_on && (done == of || !watch.is_stop_requested()))
-            })
+            });
+        self.computed = done - first;
+        complete
     }
 
     /// Of all features together.
