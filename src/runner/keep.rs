@@ -4,10 +4,11 @@
 mod key;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::identity::Contents;
 use super::setup::{Inputs, Outline};
+use super::shared::Shared;
 use super::watch::Watch;
 use crate::cache::{Cache, Entry, Filling, Found, Key, Making};
 use crate::config::experiment::{Backend, Experiment};
@@ -43,17 +44,6 @@ pub struct Saving {
     /// Whether that is the precision of the run.
     pub is_exact: bool,
 }
-
-/// Features that runs of one command share, those used last.
-#[derive(Default)]
-pub struct Shared {
-    /// Each with its key; a few, since some are in memory.
-    features: Mutex<Vec<(Key, Arc<Features>)>>,
-    turn: Mutex<()>,
-}
-
-/// Features of two files, of two networks.
-const SHARED: usize = 4;
 
 /// What a run of `experiment` on this network saves; `None` if nothing is kept: it is not to be,
 /// no layer stands still, it would not be worth it, or not sure to be exact. Pure.
@@ -191,7 +181,7 @@ struct Keeper<'a, 'w> {
 
 impl Keeper<'_, '_> {
     fn features(&mut self, shared: &Shared) -> Result<Kept<Arc<Features>>> {
-        if let Some(features) = shared.get(&self.key) {
+        if let Some(features) = shared.features(&self.key) {
             return Ok(Kept::Features(features));
         }
         let rows = match self.rows()? {
@@ -200,7 +190,7 @@ impl Keeper<'_, '_> {
             Kept::Stopped => return Ok(Kept::Stopped),
         };
         let features = Arc::new(Features::new(self.prefix.form().clone(), rows));
-        shared.put(self.key, features.clone());
+        shared.share(self.key, features.clone());
         Ok(Kept::Features(features))
     }
 
@@ -313,28 +303,4 @@ impl Keeper<'_, '_> {
 enum Failure {
     Cache(crate::error::Error),
     Run(crate::error::Error),
-}
-
-impl Shared {
-    /// Waits until nobody else prepares a run.
-    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, key: &Key) -> Option<Arc<Features>> {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = features.iter().position(|(other, _)| other == key)?;
-        let found = features.remove(place);
-        let shared = found.1.clone();
-        features.push(found);
-        Some(shared)
-    }
-
-    fn put(&self, key: Key, new: Arc<Features>) {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        if features.len() == SHARED {
-            features.remove(0);
-        }
-        features.push((key, new));
-    }
 }
