@@ -4,10 +4,11 @@
 mod key;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::identity::Contents;
 use super::setup::{Inputs, Outline};
+use super::shared::Shared;
 use super::watch::Watch;
 use crate::cache::{Cache, Entry, Filling, Found, Key, Making};
 use crate::config::experiment::{Backend, Experiment};
@@ -43,17 +44,6 @@ pub struct Saving {
     /// Whether that is the precision of the run.
     pub is_exact: bool,
 }
-
-/// Features that runs of one command share, those used last.
-#[derive(Default)]
-pub struct Shared {
-    /// Each with its key; a few, since some are in memory.
-    features: Mutex<Vec<(Key, Arc<Features>)>>,
-    turn: Mutex<()>,
-}
-
-/// Features of two files, of two networks.
-const SHARED: usize = 4;
 
 /// What a run of `experiment` on this network saves; `None` if nothing is kept: it is not to be,
 /// no layer stands still, it would not be worth it, or not sure to be exact. Pure.
@@ -91,9 +81,8 @@ impl fmt::Display for Saving {
         let (training, test) = (times(self.training_times), times(self.test_times));
         write!(
             f,
-            "the outputs of the first {} layers, {:.1} % of the multiply-adds, are kept: computed once, \
-             where each training sample would take them {training} and each test sample {test}; {} \
-             kB a sample",
+            "{} layers stand still, {:.1} % of the multiply-adds: their outputs, {} kB a sample, are \
+             computed once and kept, not computed {training} for a training and {test} for a test sample",
             self.layers,
             100.0 * self.multiply_adds,
             self.bytes.div_ceil(1000),
@@ -102,7 +91,7 @@ impl fmt::Display for Saving {
             true => Ok(()),
             false => write!(
                 f,
-                "; as {}, which rounds them: not exactly what comes without",
+                "; kept as {}, which rounds them: results are not exactly those without it",
                 self.dtype
             ),
         }
@@ -143,6 +132,7 @@ pub fn keep(
         (&mut inputs.train, &contents.train),
         (&mut inputs.test, &contents.test),
     ];
+    let (mut computed, mut found) = (0, 0);
     for (split, sha256) in files {
         let mut keeper = Keeper {
             cache: Cache::new(&experiment.cache.directory, experiment.cache.limit_bytes()),
@@ -150,14 +140,22 @@ pub fn keep(
             prefix,
             split,
             batch_size: experiment.batch_size,
+            computed: 0,
             watch,
         };
         match keeper.features(shared)? {
-            Kept::Features(features) => split.features = Some(features),
+            Kept::Features(features) => {
+                computed += keeper.computed;
+                found += split.data.len() - keeper.computed;
+                split.features = Some(features);
+            }
             Kept::Nowhere => {}
             Kept::Stopped => return Ok(false),
         }
     }
+    watch.note(&format!(
+        "outputs computed for {computed} samples, found for {found}"
+    ));
     Ok(true)
 }
 
@@ -176,12 +174,14 @@ struct Keeper<'a, 'w> {
     prefix: &'a Prefix,
     split: &'a Split,
     batch_size: usize,
+    /// Samples that were computed.
+    computed: usize,
     watch: &'a mut Watch<'w>,
 }
 
 impl Keeper<'_, '_> {
     fn features(&mut self, shared: &Shared) -> Result<Kept<Arc<Features>>> {
-        if let Some(features) = shared.get(&self.key) {
+        if let Some(features) = shared.features(&self.key) {
             return Ok(Kept::Features(features));
         }
         let rows = match self.rows()? {
@@ -190,7 +190,7 @@ impl Keeper<'_, '_> {
             Kept::Stopped => return Ok(Kept::Stopped),
         };
         let features = Arc::new(Features::new(self.prefix.form().clone(), rows));
-        shared.put(self.key, features.clone());
+        shared.share(self.key, features.clone());
         Ok(Kept::Features(features))
     }
 
@@ -281,13 +281,16 @@ impl Keeper<'_, '_> {
         let (mut done, of) = (first, self.split.data.len());
         let watch = &mut *self.watch;
         watch.features(done, of);
-        self.prefix
+        let complete = self
+            .prefix
             .compute(self.split, first, self.batch_size, &mut |rows| {
                 done += rows.len() / row_bytes;
                 let goes_on = sink(rows);
                 watch.features(done, of);
                 Ok(goes_on && (done == of || !watch.is_stop_requested()))
-            })
+            });
+        self.computed = done - first;
+        complete
     }
 
     /// Of all features together.
@@ -300,28 +303,4 @@ impl Keeper<'_, '_> {
 enum Failure {
     Cache(crate::error::Error),
     Run(crate::error::Error),
-}
-
-impl Shared {
-    /// Waits until nobody else prepares a run.
-    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, key: &Key) -> Option<Arc<Features>> {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = features.iter().position(|(other, _)| other == key)?;
-        let found = features.remove(place);
-        let shared = found.1.clone();
-        features.push(found);
-        Some(shared)
-    }
-
-    fn put(&self, key: Key, new: Arc<Features>) {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        if features.len() == SHARED {
-            features.remove(0);
-        }
-        features.push((key, new));
-    }
 }

@@ -12,13 +12,17 @@ pub mod pixels;
 pub mod predict;
 mod prepare;
 pub mod setup;
+mod shared;
 pub mod together;
 mod watch;
 mod write;
 
+use std::path::Path;
+
 use rayon::ThreadPool;
 
 use crate::config::experiment::Experiment;
+use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::plan::Run;
 use crate::results::find::{self, Status};
@@ -26,9 +30,9 @@ use crate::results::record::{self, Record};
 use crate::results::rows::MetricsRow;
 use crate::source;
 use identity::Contents;
-pub use keep::Shared;
 use prepare::Prepared;
 use setup::{Files, Outline};
+pub use shared::Shared;
 
 /// What happens in a run.
 pub enum Event<'a> {
@@ -82,7 +86,8 @@ pub fn status(run: &Run) -> Result<Option<Status>> {
     let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
         return Ok(None);
     };
-    let contents = contents(experiment, &setup::open(&train, &test)?)?;
+    let files = setup::open(&train, &test)?;
+    let contents = contents(experiment, &files, &Shared::default())?;
     let (pixels, _) = pixels::settle(experiment, setup::source(experiment)?.as_ref())?;
     let setup = identity::setup(experiment, &pixels, &contents)?;
     Ok(Some(find::status(
@@ -136,14 +141,17 @@ pub fn check_save_path(run: &Run, outline: &Outline) -> Result<()> {
     model_file::check(path, &description)
 }
 
-fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
+fn contents(experiment: &Experiment, files: &Files, shared: &Shared) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
     let initial = experiment.model.initial_weights.as_deref();
+    let checksum = |data: &Dataset| shared.checksum(data.path(), || data.sha256());
+    let of_source = |path: &Path| shared.checksum(path, || source::sha256(path));
+    let of_initial = |path: &Path| shared.checksum(path, || initial::sha256(path));
     Ok(Contents {
-        train: files.train.sha256()?,
-        test: files.test.sha256()?,
-        source: source.map(source::sha256).transpose()?,
-        initial: initial.map(initial::sha256).transpose()?,
+        train: checksum(&files.train)?,
+        test: checksum(&files.test)?,
+        source: source.map(of_source).transpose()?,
+        initial: initial.map(of_initial).transpose()?,
     })
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::identity::{self, Contents};
-use super::keep::{self, Shared};
+use super::keep;
 use super::setup::{self, Inputs, Outline, Start};
+use super::shared::Shared;
 use super::watch::Watch;
 use super::write::{self, write_files};
 use super::{Event, Outcome, Reporter, check_save_path, contents, copy_model, model_file, pixels};
@@ -64,7 +65,7 @@ pub fn prepare<'a>(
     }
     let (train, test) = setup::files(&experiment.data)?;
     let files = setup::open(&train, &test)?;
-    let contents = contents(experiment, &files)?;
+    let contents = contents(experiment, &files, shared)?;
     let source = setup::source(experiment)?;
     let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
     let setup = identity::setup(experiment, &pixels, &contents)?;

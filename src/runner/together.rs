@@ -13,12 +13,12 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::keep::{self, Shared};
+use super::keep;
 use super::setup::{self, Outline};
+use super::shared::Shared;
 use super::{Outcome, Reporter, initial, within};
 use crate::config::experiment::{Experiment, Multipliers};
 use crate::error::{Error, Result};
-use crate::model::backend;
 use crate::model::spec::LayerSpec;
 use crate::plan::Run;
 use crate::train::groups::LayerRate;
@@ -92,7 +92,7 @@ impl Alike {
     /// half of the memory that is free holds.
     pub fn abreast(&self, count: usize) -> usize {
         let fitting = free_memory() / 2 / self.bytes.max(1);
-        let most = backend::threads().min(fitting as usize);
+        let most = rayon::current_num_threads().min(fitting as usize);
         count.min(most).max(1)
     }
 }
@@ -155,14 +155,12 @@ pub fn together(
     reporter: &(dyn Fn(&Run) -> Box<dyn Reporter> + Sync),
     ended: &mut dyn FnMut(usize, Result<Outcome>) -> bool,
 ) -> Result<()> {
-    let pools: Vec<ThreadPool> = (0..abreast)
-        .map(|_| {
-            ThreadPoolBuilder::new()
-                .num_threads((backend::threads() / abreast).max(1))
-                .build()
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::new(format!("cannot start threads: {error}")))?;
+    let threads = (rayon::current_num_threads() / abreast).max(1);
+    let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build();
+    let pools = (0..abreast)
+        .map(pool)
+        .collect::<Result<Vec<ThreadPool>, _>>();
+    let pools = pools.map_err(|error| Error::new(format!("cannot start threads: {error}")))?;
     let (next, halted) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, outcomes) = channel();
     thread::scope(|scope| {
