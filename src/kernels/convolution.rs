@@ -1,8 +1,8 @@
 //! Convolutions and their gradients, by the kernel that fits their sizes.
 
-use super::columns;
 use super::simd::InstructionSet;
 use super::winograd::{self, Filters, Maps, Output, Pixels};
+use super::{columns, depthwise};
 
 /// Sizes of a convolution. All maps are (batch, channels, height, width) in C order, weights
 /// (filters, channels of a group, rows, columns).
@@ -73,6 +73,9 @@ pub fn forward(
     exact: bool,
     y: &mut [f32],
 ) {
+    if depthwise::fits(shape) {
+        return depthwise::forward(shape, x, w, bias, relu, y);
+    }
     if !is_for_winograd(shape, exact) {
         return columns::forward(shape, x, w, bias, relu, y);
     }
@@ -100,6 +103,9 @@ pub fn input_gradient(
     exact: bool,
     dx: &mut [f32],
 ) {
+    if depthwise::fits(shape) {
+        return depthwise::input_gradient(shape, dy, output, w, dx);
+    }
     if !is_for_winograd(shape, exact) {
         return columns::input_gradient(shape, dy, output, w, dx);
     }
@@ -137,7 +143,10 @@ pub fn weight_gradient(
         let (x, dy) = (Pixels::Plain(x), errors(dy, output));
         return winograd::filter_gradient(set, maps, shape.filters, x, dy, dw, db);
     }
-    columns::weight_gradient(shape, x, dy, output, dw);
+    match depthwise::fits(shape) {
+        true => depthwise::weight_gradient(shape, x, dy, output, dw),
+        false => columns::weight_gradient(shape, x, dy, output, dw),
+    }
     if let Some(db) = db {
         bias_gradient(shape, dy, output, db);
     }

@@ -4,7 +4,6 @@
 //! which stops gradients, batch-norm statistics and dropout alike.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::ops::PadMode;
 use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData};
 
 use super::spec::{LayerSpec, Operation, Role};
@@ -12,12 +11,14 @@ use crate::numbers::{Dtype, Numbers};
 use convolution::Convolution;
 use dropout::Dropout;
 use fixed::Fixed;
+use linear::Linear;
 use norm::Norm;
 
 pub mod chain;
 mod convolution;
 mod dropout;
 mod fixed;
+mod linear;
 mod norm;
 
 /// What flows between layers.
@@ -77,15 +78,6 @@ pub enum Layer {
     Fixed(Fixed),
 }
 
-/// Weight (outputs, inputs).
-#[derive(Module, Debug)]
-pub struct Linear {
-    weight: Param<Tensor<2>>,
-    /// See [`Layer::compute_by_sample`].
-    #[module(skip)]
-    by_sample: bool,
-}
-
 /// Bias (channels) or (features).
 #[derive(Module, Debug)]
 pub struct Bias {
@@ -110,10 +102,10 @@ impl Layer {
                 let weight = parameter(first_id, &spec.parameters[0].shape, values(0), device);
                 Layer::Convolution(Convolution::new(weight, stride, padding, groups))
             }
-            Operation::Linear => Layer::Linear(Linear {
-                weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
-                by_sample: false,
-            }),
+            Operation::Linear => {
+                let weight = parameter(first_id, &spec.parameters[0].shape, values(0), device);
+                Layer::Linear(Linear::new(weight))
+            }
             Operation::Bias => Layer::Bias(Bias {
                 bias: parameter(first_id, &spec.parameters[0].shape, values(0), device),
             }),
@@ -159,14 +151,7 @@ impl Layer {
     pub fn forward(&self, name: &str, input: Values, draw: Option<Draw<'_>>) -> Values {
         match self {
             Layer::Convolution(layer) => Values::Maps(layer.forward(input.maps())),
-            // (batch, inputs) x (inputs, outputs)
-            Layer::Linear(layer) => {
-                let weight = layer.weight.val().transpose();
-                Values::Features(match layer.by_sample {
-                    true => product_by_blocks(input.features(), weight),
-                    false => input.features().matmul(weight),
-                })
-            }
+            Layer::Linear(layer) => Values::Features(layer.forward(input.features(), None, false)),
             Layer::Bias(layer) => {
                 let channels = layer.bias.dims()[0];
                 match input {
@@ -253,24 +238,6 @@ impl Layer {
             Layer::Dropout(_) | Layer::Fixed(_) => Vec::new(),
         }
     }
-}
-
-/// Rows that [`product_by_blocks`] multiplies at a time.
-const BLOCK: usize = 32;
-
-/// (batch, inputs) x (inputs, outputs), so many rows at a time, the last ones filled up with zeros:
-/// in which order a product sums follows from the sizes of its matrices, which are always the same
-/// here.
-fn product_by_blocks(rows: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    let [batch, _] = rows.dims();
-    let missing = batch.next_multiple_of(BLOCK) - batch;
-    let filled = match missing {
-        0 => rows,
-        _ => rows.pad([(0, missing), (0, 0)], PadMode::Constant(0.0)),
-    };
-    let blocks = filled.split(BLOCK, 0).into_iter();
-    let products: Vec<_> = blocks.map(|block| block.matmul(weight.clone())).collect();
-    Tensor::cat(products, 0).slice([0..batch])
 }
 
 fn parameter<const D: usize>(

@@ -262,7 +262,7 @@ impl<'a> Trainer<'a> {
         let mut gradients =
             loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
         let time = Time { epoch, step, steps };
-        let network = self.trained.clone();
+        let network = std::mem::take(&mut self.trained);
         self.trained = self.updates.step(network, &mut gradients, time);
         Ok((cost, confidences))
     }

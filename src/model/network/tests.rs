@@ -2,6 +2,7 @@
 
 mod by_sample;
 mod check;
+mod fused;
 mod reference;
 
 use super::*;
