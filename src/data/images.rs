@@ -140,9 +140,13 @@ impl Image {
     fn cut_for(&self, width: u32, height: u32) -> [f64; 4] {
         let [own_width, own_height, width, height] =
             [self.width, self.height, width, height].map(f64::from);
-        let factor = (own_width / width).min(own_height / height);
-        let (across, down) = (width * factor, height * factor);
-        let begin = |whole: f64, part: f64| ((whole - part) / 2.0).max(0.0).floor();
+        // The products are exact, so that a side that is kept whole is never longer than it is.
+        let (across, down) = if own_width * height > own_height * width {
+            (own_height * width / height, own_height)
+        } else {
+            (own_width, own_width * height / width)
+        };
+        let begin = |whole: f64, part: f64| ((whole - part) / 2.0).floor();
         [
             begin(own_width, across),
             begin(own_height, down),

@@ -112,6 +112,38 @@ fn resizing_cuts_the_longer_side_evenly() {
 }
 
 #[test]
+fn a_part_that_needs_no_resizing_is_cut_out_at_whole_pixels() {
+    let picture = decode("rgb.png");
+    // Nine columns go: four on the left, five on the right, and half a column nowhere.
+    let cut = picture.resized(15, 16).unwrap();
+    for (cut, whole) in cut.rgb.chunks(3 * 15).zip(picture.rgb.chunks(3 * 24)) {
+        assert_eq!(cut, &whole[3 * 4..3 * 19]);
+    }
+    // Five rows go: two above, three below.
+    let cut = picture.resized(24, 11).unwrap();
+    assert_eq!(cut.rgb, picture.rgb[3 * 24 * 2..3 * 24 * 13]);
+    assert_eq!(picture.resized(24, 16).unwrap(), picture);
+}
+
+#[test]
+fn an_image_of_any_size_fits_any_other() {
+    let image = |width: u32, height: u32| Image {
+        width,
+        height,
+        rgb: vec![7; 3 * (width * height) as usize],
+    };
+    // 29 / 224 * 224 and 3 / 331 * 331 are more than 29 and 3 in floating point.
+    for side in (1..64).chain([223, 224, 225, 331]) {
+        for wanted in [1, 7, 47, 49, 64, 75, 100, 224, 299, 331] {
+            for image in [image(side, side), image(side, 40), image(40, side)] {
+                let resized = image.resized(wanted, wanted).unwrap();
+                assert!(resized.rgb.iter().all(|&value| value == 7));
+            }
+        }
+    }
+}
+
+#[test]
 fn planes_hold_one_colour_after_the_other() {
     let image = Image {
         width: 2,

@@ -131,7 +131,7 @@ impl Options {
         }
         if !(self.test_fraction > 0.0 && self.test_fraction < 1.0) {
             let problem = format!("{} is not between 0 and 1", self.test_fraction);
-            return Err(Error::new(problem).at("--test-fraction"));
+            return Err(Error::new(problem).at("--test_fraction"));
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ fn write_split(
             Err(error) if options.on_error == OnError::Skip => skipped.push(error),
             Err(error) => {
                 return Err(
-                    error.help("repair or remove it, or leave out such files with --on-error skip")
+                    error.help("repair or remove it, or leave out such files with --on_error skip")
                 );
             }
         }

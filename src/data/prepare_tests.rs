@@ -148,7 +148,7 @@ fn a_broken_image_is_named_and_fatal_or_skipped() {
     folders.write("cats/broken.jpg", b"\xff\xd8\xff\xe0 not much of a JPEG");
     let problem = folders.problem(&OPTIONS);
     assert!(
-        problem.contains("broken.jpg") && problem.contains("--on-error skip"),
+        problem.contains("broken.jpg") && problem.contains("--on_error skip"),
         "{problem}"
     );
 
@@ -207,7 +207,7 @@ fn what_cannot_be_prepared_is_said() {
                 test_fraction: 1.0,
                 ..OPTIONS
             })
-            .contains("--test-fraction")
+            .contains("--test_fraction")
     );
     folders.write("dogs/notes.txt", b"");
     assert!(

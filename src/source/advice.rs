@@ -75,6 +75,17 @@ pub fn required(receipt: &Receipt) -> String {
     }
 }
 
+/// The first of `lines`, and how many more there are, of what `things` are called.
+pub fn shortened(mut lines: Vec<String>, things: &str) -> Vec<String> {
+    // One line more says no less than that there is one more.
+    if lines.len() > SHOWN + 1 {
+        let more = lines.len() - SHOWN;
+        lines.truncate(SHOWN);
+        lines.push(format!("and {more} more {things}"));
+    }
+    lines
+}
+
 /// A layer of the target that was not imported, and an unused one of the source that may be the same.
 struct Close<'a> {
     ours: &'a Entry,

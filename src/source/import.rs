@@ -82,7 +82,7 @@ pub fn little(receipt: &Receipt) -> Option<String> {
 }
 
 fn check_required(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -> Result<()> {
-    let mut problems = Vec::new();
+    let (mut problems, mut missing) = (Vec::new(), Vec::new());
     for pattern in require {
         let layers = target.layers.iter();
         let matching: Vec<_> = layers
@@ -95,12 +95,13 @@ fn check_required(receipt: &Receipt, target: &NetworkSpec, require: &[String]) -
             problems.push(format!("`{pattern}` matches no layer of the model{meant}"));
         }
         for layer in matching {
-            problems.extend(missing_from(receipt, &layer.name));
+            missing.extend(missing_from(receipt, &layer.name));
         }
     }
     // Patterns may overlap.
     let mut seen = HashSet::new();
-    problems.retain(|problem| seen.insert(problem.clone()));
+    missing.retain(|tensor| seen.insert(tensor.clone()));
+    problems.extend(advice::shortened(missing, "tensors"));
     if problems.is_empty() {
         return Ok(());
     }

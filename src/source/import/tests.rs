@@ -273,9 +273,21 @@ fn what_is_required_and_not_imported_is_named() {
     model.layers.remove(3);
     let contract = requiring(&["conv*", "relu", "f?", "norn", "pool*"]);
     let text = message(import(model.clone(), &target(), &contract));
-    let expected = "source.require: `fc.weight` was not imported: the source has no layer `fc`; \
-                    `norn` matches no layer of the model (did you mean `norm`?); \
-                    `pool*` matches no layer of the model";
+    let expected = "source.require: `norn` matches no layer of the model (did you mean `norm`?); \
+                    `pool*` matches no layer of the model; \
+                    `fc.weight` was not imported: the source has no layer `fc`\n";
     assert!(text.starts_with(expected), "{text}");
     assert!(import(model, &target(), &requiring(&["conv*"])).is_ok());
+}
+
+#[test]
+fn of_many_required_tensors_that_are_missing_three_are_named_and_the_rest_counted() {
+    let mut model = fused();
+    model.layers.truncate(1);
+    let text = message(import(model, &target(), &requiring(&["*"])));
+    let expected = "source.require: `norm.scale` was not imported: the source has no layer `norm`; \
+                    `norm.shift` was not imported: the source has no layer `norm`; \
+                    `norm.mean` was not imported: the source has no layer `norm`; \
+                    and 2 more tensors\n";
+    assert!(text.starts_with(expected), "{text}");
 }
