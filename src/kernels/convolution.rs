@@ -1,6 +1,6 @@
 //! Convolutions and their gradients, by the kernel that fits their sizes.
 
-use super::columns;
+use super::{columns, depthwise};
 
 /// Sizes of a convolution. All maps are (batch, channels, height, width) in C order, weights
 /// (filters, channels of a group, rows, columns).
@@ -72,7 +72,10 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let _ = exact;
-    columns::forward(shape, x, w, bias, relu, y);
+    match depthwise::fits(shape) {
+        true => depthwise::forward(shape, x, w, bias, relu, y),
+        false => columns::forward(shape, x, w, bias, relu, y),
+    }
 }
 
 /// Gradient for x. `output`: y, if the ReLU was fused; gradients then count where y > 0.
@@ -85,7 +88,10 @@ pub fn input_gradient(
     dx: &mut [f32],
 ) {
     let _ = exact;
-    columns::input_gradient(shape, dy, output, w, dx);
+    match depthwise::fits(shape) {
+        true => depthwise::input_gradient(shape, dy, output, w, dx),
+        false => columns::input_gradient(shape, dy, output, w, dx),
+    }
 }
 
 /// Gradients for w and for the bias. `output` as of [`input_gradient`].
@@ -99,7 +105,10 @@ pub fn weight_gradient(
     db: Option<&mut [f32]>,
 ) {
     let _ = exact;
-    columns::weight_gradient(shape, x, dy, output, dw);
+    match depthwise::fits(shape) {
+        true => depthwise::weight_gradient(shape, x, dy, output, dw),
+        false => columns::weight_gradient(shape, x, dy, output, dw),
+    }
     if let Some(db) = db {
         bias_gradient(shape, dy, output, db);
     }

@@ -9,6 +9,10 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use super::convolution::{self, Padding, Shape};
+use super::linear::{self, Sizes};
+use super::memory;
+use super::momentum::{self, Momentum};
+use super::pooling::{self, Pooling};
 
 /// What a convolution is besides the sizes of its tensors.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,20 @@ pub trait Kernels: Backend {
         bias: FloatTensor<Self>,
         options: Convolution,
     ) -> FloatTensor<Self>;
+
+    /// (batch, inputs) by a weight (outputs, inputs) to (batch, outputs); then, perhaps, a ReLU.
+    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, relu: bool) -> FloatTensor<Self>;
+
+    /// The same with a bias (outputs) before the ReLU.
+    fn biased_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self>;
+
+    /// The largest value of each window of maps (batch, channels, height, width).
+    fn max_pooling(x: FloatTensor<Self>, pooling: Pooling) -> FloatTensor<Self>;
 }
 
 /// Whether the kernels are for this tensor: it is on the processor, and f32.
@@ -60,6 +78,40 @@ pub fn convolve(
     })
 }
 
+/// (batch, inputs) by `weight` (outputs, inputs), then `bias` (outputs) and ReLU, as one operation.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::biased_linear(x, weight, bias.into_dispatch(), relu),
+        None => Dispatch::linear(x, weight, relu),
+    })
+}
+
+/// The largest value of each window.
+pub fn max_pool(x: Tensor<4>, pooling: Pooling) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::max_pooling(x.into_dispatch(), pooling))
+}
+
+/// One update with momentum, as [`momentum::step`] has it: weights and velocity, moved in place
+/// where nobody else has them. All three of tensors that the kernels are for, off the autodiff
+/// device.
+pub fn descend<const D: usize>(
+    rule: Momentum,
+    weights: Tensor<D>,
+    velocity: Tensor<D>,
+    gradient: Tensor<D>,
+) -> (Tensor<D>, Tensor<D>) {
+    let [weights, velocity, gradient] = [weights, velocity, gradient].map(primitive);
+    let (mut weights, mut velocity) = (owned(weights), owned(velocity));
+    let gradient = gradient.to_contiguous();
+    let (w, v) = (weights.storage_mut(), velocity.storage_mut());
+    momentum::step(rule, w, v, floats(&gradient));
+    (
+        Tensor::from_primitive::<Flex>(weights),
+        Tensor::from_primitive::<Flex>(velocity),
+    )
+}
+
 impl Kernels for Flex {
     fn convolution(x: FlexTensor, weight: FlexTensor, options: Convolution) -> FlexTensor {
         options.forward(x, weight, None)
@@ -73,6 +125,67 @@ impl Kernels for Flex {
     ) -> FlexTensor {
         options.forward(x, weight, Some(bias))
     }
+
+    fn linear(x: FlexTensor, weight: FlexTensor, relu: bool) -> FlexTensor {
+        linear_forward(x, weight, None, relu)
+    }
+
+    fn biased_linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        relu: bool,
+    ) -> FlexTensor {
+        linear_forward(x, weight, Some(bias), relu)
+    }
+
+    fn max_pooling(x: FlexTensor, pooling: Pooling) -> FlexTensor {
+        pooled(x, pooling).0
+    }
+}
+
+fn linear_forward(
+    x: FlexTensor,
+    weight: FlexTensor,
+    bias: Option<FlexTensor>,
+    relu: bool,
+) -> FlexTensor {
+    let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+    let bias = bias.map(|bias| bias.to_contiguous());
+    let sizes = sizes(&x, &weight);
+    build([sizes.batch, sizes.outputs], |y| {
+        linear::forward(
+            sizes,
+            floats(&x),
+            floats(&weight),
+            bias.as_ref().map(floats),
+            relu,
+            y,
+        );
+    })
+}
+
+/// The sizes of a linear layer.
+pub(super) fn sizes(x: &FlexTensor, weight: &FlexTensor) -> Sizes {
+    let [batch, inputs] = x.shape().dims();
+    let [outputs, _] = weight.shape().dims();
+    Sizes {
+        batch,
+        inputs,
+        outputs,
+    }
+}
+
+/// The output of a pooling, and the place of each of its values in the window.
+pub(super) fn pooled(x: FlexTensor, pooling: Pooling) -> (FlexTensor, Vec<u8>) {
+    let x = x.to_contiguous();
+    let [batch, channels, rows, columns] = x.shape().dims();
+    let [height, width] = pooling.output([rows, columns]);
+    let mut winners = vec![0; batch * channels * height * width];
+    let y = build([batch, channels, height, width], |y| {
+        pooling::forward(pooling, [rows, columns], floats(&x), y, &mut winners);
+    });
+    (y, winners)
 }
 
 impl Convolution {
@@ -112,14 +225,24 @@ pub(super) fn floats(tensor: &FlexTensor) -> &[f32] {
     values.unwrap_or_else(|| unreachable!("callers give contiguous tensors of f32"))
 }
 
-/// A tensor whose every value `fill` writes.
+/// A tensor whose every value `fill` writes; before, they are arbitrary.
 pub(super) fn build<const D: usize>(
     shape: [usize; D],
     fill: impl FnOnce(&mut [f32]),
 ) -> FlexTensor {
-    let mut values = vec![0.0; shape.iter().product()];
-    fill(&mut values);
-    FlexTensor::from_data(TensorData::new(values, shape))
+    let bytes = memory::filled(shape.iter().product(), fill);
+    FlexTensor::from_data(TensorData::from_bytes(bytes, shape, DType::F32))
+}
+
+fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    let tensor = tensor.try_into_primitive::<Flex>();
+    tensor.unwrap_or_else(|_| unreachable!("callers ask whether the kernels are for the tensor"))
+}
+
+/// The same values one after another in a buffer of their own size, which is the tensor's where it
+/// has them so.
+fn owned(tensor: FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
 }
 
 fn is_flex(device: &burn::tensor::Device) -> bool {

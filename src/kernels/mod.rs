@@ -1,6 +1,6 @@
 //! Arithmetic on the processor, in f32, where it pays to write it by hand.
 //!
-//! Plain functions over slices: [`convolution`] (which chooses among `depthwise` and `columns`).
+//! Plain functions over slices: [`convolution`] (which chooses among the files beside it), [`momentum`].
 //! [`extension`] is where Burn calls them, `autodiff` how gradients go back through them.
 //!
 //! All give the same bits whatever the number of threads, and what they say of a sample does not
@@ -11,8 +11,14 @@
 mod autodiff;
 mod columns;
 pub mod convolution;
+mod depthwise;
 mod disjoint;
 pub mod extension;
+pub mod linear;
 mod matrix;
+mod memory;
+pub mod momentum;
+pub mod pooling;
 #[cfg(test)]
 mod reference;
+mod wide;

@@ -40,8 +40,8 @@ pub fn last_uses(inputs: &[Vec<usize>]) -> Vec<Option<usize>> {
     last
 }
 
-/// The layers in pieces that can be computed as one: a convolution with the bias and the ReLU behind
-/// it, where nobody else works on what is between them; all others alone.
+/// The layers in pieces that can be computed as one: a convolution or linear layer with the bias and the
+/// ReLU behind it, where nobody else works on what is between them; all others alone.
 pub fn chains(layers: &[LayerSpec], inputs: &[Vec<usize>]) -> Vec<Range<usize>> {
     let mut uses = vec![0; layers.len() + 1];
     inputs.iter().flatten().for_each(|&place| uses[place] += 1);
@@ -54,7 +54,11 @@ pub fn chains(layers: &[LayerSpec], inputs: &[Vec<usize>]) -> Vec<Range<usize>> 
     let mut start = 0;
     while let Some(layer) = layers.get(start) {
         let mut end = start + 1;
-        if matches!(layer.operation, Operation::Convolution { .. }) {
+        let is_first = matches!(
+            layer.operation,
+            Operation::Convolution { .. } | Operation::Linear
+        );
+        if is_first {
             end += usize::from(follows(end, Operation::Bias));
             end += usize::from(follows(end, Operation::Relu));
         }
@@ -130,6 +134,42 @@ mod tests {
             error.to_string(),
             "layer `a`: no layer `b` stands before it"
         );
+    }
+
+    #[test]
+    fn a_convolution_takes_the_bias_and_the_relu_behind_it_that_only_work_on_it() {
+        let all = layers(&[
+            ("conv", &[]),
+            ("bias", &[]),
+            ("relu", &[]),
+            ("fc", &[]),
+            ("relu2", &[]),
+            ("sum", &["relu2", "fc"]),
+            ("conv2", &[]),
+            ("bias2", &["relu"]),
+        ]);
+        let convolution = Operation::Convolution {
+            stride: 1,
+            padding: crate::model::spec::Padding::even(1),
+            groups: 1,
+        };
+        let operations = [
+            convolution,
+            Operation::Bias,
+            Operation::Relu,
+            Operation::Linear,
+            Operation::Relu,
+            Operation::Add,
+            convolution,
+            Operation::Bias,
+        ];
+        let all = all.into_iter().zip(operations);
+        let of = |(layer, operation)| LayerSpec { operation, ..layer };
+        let all: Vec<_> = all.map(of).collect();
+        let chains = chains(&all, &inputs(&all).unwrap());
+        // The linear layer's output is wanted by the sum as well, and the last bias works on another.
+        let expected = [0..3, 3..4, 4..5, 5..6, 6..7, 7..8];
+        assert_eq!(chains, expected);
     }
 
     #[test]

@@ -11,12 +11,14 @@ use crate::numbers::{Dtype, Numbers};
 use convolution::Convolution;
 use dropout::Dropout;
 use fixed::Fixed;
+use linear::Linear;
 use norm::Norm;
 
 pub mod chain;
 mod convolution;
 mod dropout;
 mod fixed;
+mod linear;
 mod norm;
 
 /// What flows between layers.
@@ -76,12 +78,6 @@ pub enum Layer {
     Fixed(Fixed),
 }
 
-/// Weight (outputs, inputs).
-#[derive(Module, Debug)]
-pub struct Linear {
-    weight: Param<Tensor<2>>,
-}
-
 /// Bias (channels) or (features).
 #[derive(Module, Debug)]
 pub struct Bias {
@@ -106,9 +102,10 @@ impl Layer {
                 let weight = parameter(first_id, &spec.parameters[0].shape, values(0), device);
                 Layer::Convolution(Convolution::new(weight, stride, padding, groups))
             }
-            Operation::Linear => Layer::Linear(Linear {
-                weight: parameter(first_id, &spec.parameters[0].shape, values(0), device),
-            }),
+            Operation::Linear => {
+                let weight = parameter(first_id, &spec.parameters[0].shape, values(0), device);
+                Layer::Linear(Linear { weight })
+            }
             Operation::Bias => Layer::Bias(Bias {
                 bias: parameter(first_id, &spec.parameters[0].shape, values(0), device),
             }),
@@ -154,10 +151,7 @@ impl Layer {
     pub fn forward(&self, name: &str, input: Values, draw: Option<Draw<'_>>) -> Values {
         match self {
             Layer::Convolution(layer) => Values::Maps(layer.forward(input.maps())),
-            // (batch, inputs) x (inputs, outputs)
-            Layer::Linear(layer) => {
-                Values::Features(input.features().matmul(layer.weight.val().transpose()))
-            }
+            Layer::Linear(layer) => Values::Features(layer.forward(input.features(), None, false)),
             Layer::Bias(layer) => {
                 let channels = layer.bias.dims()[0];
                 match input {

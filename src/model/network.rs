@@ -18,8 +18,8 @@ use crate::numbers::{Dtype, Numbers};
 /// Values of tensors by layer and role, in C order; what is imported or restored.
 pub type Weights = HashMap<(String, Role), Numbers>;
 
-/// Named layers in the order in which they are computed.
-#[derive(Module, Debug)]
+/// Named layers in the order in which they are computed; by default, none.
+#[derive(Module, Debug, Default)]
 pub struct Network {
     layers: Vec<Layer>,
     #[module(skip)]

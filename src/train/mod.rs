@@ -338,7 +338,8 @@ impl<'a> Trainer<'a> {
         let mut gradients =
             loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
         let time = Time { epoch, step, steps };
-        let network = self.trained.clone();
+        // Not a clone: of parameters that nobody else has, the update needs no copy.
+        let network = std::mem::take(&mut self.trained);
         self.trained = self.updates.step(network, &mut gradients, time);
         Ok((cost, confidences))
     }

@@ -41,7 +41,7 @@ const SAME: Padding = Padding {
     right: 1,
 };
 
-const SHAPES: [Shape; 18] = [
+const SHAPES: [Shape; 21] = [
     shape([1, 3, 9, 7], [5, 3, 3], 1, even(1), 1),
     shape([2, 3, 33, 31], [64, 3, 3], 1, even(1), 1),
     shape([3, 16, 13, 11], [24, 3, 3], 1, even(1), 1),
@@ -59,6 +59,9 @@ const SHAPES: [Shape; 18] = [
     shape([2, 4, 7, 9], [4, 5, 3], 2, even(1), 4),
     shape([2, 19, 15, 17], [19, 3, 3], 1, even(1), 19),
     shape([2, 19, 15, 18], [19, 3, 3], 2, SAME, 19),
+    shape([1, 3, 40, 35], [3, 5, 5], 1, even(2), 3),
+    shape([2, 4, 9, 33], [4, 5, 5], 2, even(2), 4),
+    shape([2, 4, 10, 10], [4, 3, 3], 3, even(0), 4),
     shape([1, 6, 5, 4], [12, 3, 3], 1, even(1), 6),
 ];
 

@@ -1,6 +1,9 @@
-//! Layers behind one another that are computed as one: a convolution, its bias, its ReLU.
+//! Layers behind one another that are computed as one: a convolution or linear layer, its bias, its
+//! ReLU.
 //!
-//! [`super::super::graph::chains`] says which they are; here is only how.
+//! [`crate::model::graph::chains`] says which they are; here is only how.
+
+use burn::tensor::Tensor;
 
 use super::{Draw, Layer, Values};
 use crate::kernels::extension;
@@ -10,22 +13,27 @@ use crate::kernels::extension;
 pub fn forward(layers: &[(&str, &Layer)], input: Values, draw: Option<Draw<'_>>) -> Values {
     match (layers, input) {
         ([(_, Layer::Convolution(layer)), behind @ ..], Values::Maps(images))
-            if !behind.is_empty() && extension::is_for(&images) =>
+            if extension::is_for(&images) =>
         {
-            let bias = behind.iter().find_map(|(_, layer)| match layer {
-                Layer::Bias(layer) => Some(layer.bias.val()),
-                _ => None,
-            });
-            let relu = behind
-                .iter()
-                .any(|(_, layer)| matches!(layer, Layer::Fixed(_)));
+            let (bias, relu) = fused(behind);
             Values::Maps(layer.fused(images, bias, relu))
         }
-        (layers, input) => {
-            let layers = layers.iter();
-            layers.fold(input, |values, (name, layer)| {
-                layer.forward(name, values, draw)
-            })
+        ([(_, Layer::Linear(layer)), behind @ ..], input) => {
+            let (bias, relu) = fused(behind);
+            Values::Features(layer.forward(input.features(), bias, relu))
         }
+        (layers, input) => layers.iter().fold(input, |values, (name, layer)| {
+            layer.forward(name, values, draw)
+        }),
     }
+}
+
+/// The bias among the layers behind the first of a chain, and whether a ReLU is.
+fn fused(behind: &[(&str, &Layer)]) -> (Option<Tensor<1>>, bool) {
+    let bias = behind.iter().find_map(|(_, layer)| match layer {
+        Layer::Bias(layer) => Some(layer.bias.val()),
+        _ => None,
+    });
+    let is_relu = |(_, layer): &(&str, &Layer)| matches!(layer, Layer::Fixed(_));
+    (bias, behind.iter().any(is_relu))
 }

@@ -6,6 +6,8 @@ use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{DType, Slice, Tensor, activation};
 
 use super::Values;
+use crate::kernels::extension;
+use crate::kernels::pooling::Pooling;
 use crate::model::spec::Operation;
 
 /// A layer without tensors or state.
@@ -47,12 +49,14 @@ impl Fixed {
                     ceil,
                 },
                 x,
-            ) => Values::Maps(max_pool2d(
+            ) => Values::Maps(max_pooled(
                 x.maps(),
-                MaxPoolOptions::new([kernel; 2])
-                    .with_stride([stride; 2])
-                    .with_padding([padding; 2])
-                    .with_ceil_mode(ceil),
+                Pooling {
+                    kernel,
+                    stride,
+                    padding,
+                    ceil,
+                },
             )),
             (
                 Operation::AveragePooling {
@@ -88,6 +92,18 @@ impl Fixed {
             (operation, Values::Features(x)) => Values::Features(activated(operation, x)),
         }
     }
+}
+
+/// By graft's kernel where it is for the device, the precision and the window, else by Burn.
+fn max_pooled(images: Tensor<4>, pooling: Pooling) -> Tensor<4> {
+    if extension::is_for(&images) && pooling.kernel <= Pooling::LARGEST {
+        return extension::max_pool(images, pooling);
+    }
+    let options = MaxPoolOptions::new([pooling.kernel; 2])
+        .with_stride([pooling.stride; 2])
+        .with_padding([pooling.padding; 2])
+        .with_ceil_mode(pooling.ceil);
+    max_pool2d(images, options)
 }
 
 /// Value by value. At 0, the derivative of all that bend there is 0, as in neon.

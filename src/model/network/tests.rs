@@ -1,6 +1,7 @@
 //! Whole networks against a computation of their own in f64, forwards and backwards.
 
 mod check;
+mod fused;
 mod reference;
 
 use super::*;

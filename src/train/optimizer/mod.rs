@@ -19,6 +19,8 @@ use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorCreationOptions};
 
 use crate::config::experiment::{Algorithm, BiasCorrection, Rule};
+use crate::kernels::extension;
+use crate::kernels::momentum::Momentum;
 
 /// A rule for parameters that weight decay is for, or for those that it is not for.
 #[derive(Clone)]
@@ -65,8 +67,13 @@ impl Optimizer for Update {
         memory: Option<Memory<D>>,
     ) -> (Tensor<D>, Option<Memory<D>>) {
         let memory = memory.unwrap_or_default();
-        let (weights, gradient) = self.decayed(rate, weights, gradient);
-        let (weights, memory) = self.moved(rate, weights, gradient, memory);
+        let (weights, memory) = match self.in_one_pass(rate, &weights) {
+            Some(rule) => momentum::in_one_pass(rule, weights, gradient, memory),
+            None => {
+                let (weights, gradient) = self.decayed(rate, weights, gradient);
+                self.moved(rate, weights, gradient, memory)
+            }
+        };
         let weights = match self.clip_parameters {
             0.0 => weights,
             limit => weights.clamp(-limit, limit),
@@ -84,6 +91,20 @@ impl Optimizer for Update {
 }
 
 impl Update {
+    /// The whole update as a kernel has it, if there is one that gives the same bits.
+    fn in_one_pass<const D: usize>(&self, rate: f64, weights: &Tensor<D>) -> Option<Momentum> {
+        match self.algorithm {
+            Algorithm::Momentum { momentum, nesterov } if momentum != 0.0 => Some(Momentum {
+                rate,
+                momentum,
+                nesterov,
+                weight_decay: self.weight_decay,
+            }),
+            _ => None,
+        }
+        .filter(|_| extension::is_for(weights))
+    }
+
     /// Weights and gradient with weight decay: in the gradient, or in the weights where the
     /// algorithm's paper has it there.
     fn decayed<const D: usize>(

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::Memory;
+use crate::kernels::extension;
+use crate::kernels::momentum::Momentum;
 
 /// v = m·v − rate·g; w += v, or with `nesterov` w += m·v − rate·g (Bengio et al. 2012). It remembers
 /// v, unless `momentum` is 0.
@@ -24,5 +26,17 @@ pub fn step<const D: usize>(
         true => weights + velocity.clone().mul_scalar(momentum) + push,
         false => weights + velocity.clone(),
     };
+    (weights, Memory::new(steps, [velocity]))
+}
+
+/// [`step`] with weight decay before it, where a kernel does it all at once.
+pub fn in_one_pass<const D: usize>(
+    rule: Momentum,
+    weights: Tensor<D>,
+    gradient: Tensor<D>,
+    memory: Memory<D>,
+) -> (Tensor<D>, Memory<D>) {
+    let (steps, [velocity]) = memory.recall(&gradient);
+    let (weights, velocity) = extension::descend(rule, weights, velocity, gradient);
     (weights, Memory::new(steps, [velocity]))
 }

@@ -119,3 +119,35 @@ fn only_neons_shift_ada_max_is_corrected_by_epochs() {
     assert_eq!(rate(BiasCorrection::Epoch), 0.3 / 0.75);
     assert_eq!(rate(BiasCorrection::Step), 0.3);
 }
+
+/// Eight updates by momentum in one pass, and operation by operation.
+fn momentum_both_ways(momentum: f64, nesterov: bool, weight_decay: f64) -> [Vec<f32>; 2] {
+    let momentum = Algorithm::Momentum { momentum, nesterov };
+    let update = Update::new(&rule(momentum, weight_decay), false);
+    let mut stream = crate::random::Stream::new(1, "momentum", &[]);
+    let mut values = || -> Vec<f32> {
+        (0..70_001)
+            .map(|_| stream.between(-1.0, 1.0) as f32)
+            .collect()
+    };
+    let tensor = |values: Vec<f32>| Tensor::<1>::from_data(values.as_slice(), &Device::flex());
+    let start = values();
+    let (mut at_once, mut memory) = (tensor(start.clone()), None);
+    let (mut in_steps, mut other) = (tensor(start), Memory::default());
+    for step in 0..8 {
+        let (rate, gradient) = (0.1 / (step + 3) as f64, values());
+        (at_once, memory) = update.step(rate, at_once, tensor(gradient.clone()), memory);
+        let (weights, gradient) = update.decayed(rate, in_steps, tensor(gradient));
+        (in_steps, other) = update.moved(rate, weights, gradient, other);
+    }
+    [at_once, in_steps].map(|weights| weights.to_data().iter().collect())
+}
+
+#[test]
+fn momentum_in_one_pass_rounds_as_it_does_operation_by_operation() {
+    for (nesterov, weight_decay) in [(false, 0.0), (false, 5e-4), (true, 0.0), (true, 5e-4)] {
+        let [at_once, in_steps] = momentum_both_ways(0.9, nesterov, weight_decay);
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert!(bits(at_once) == bits(in_steps), "{nesterov} {weight_decay}");
+    }
+}
