@@ -7,7 +7,7 @@
 //! One image of normally distributed values, filters as a network begins with (He et al. 2015). The
 //! error is |kernel - f64| / |f64|, in the 2-norm over all values of the layer.
 
-use graft::kernels::convolution::{self, Padding, Shape};
+use graft::kernels::convolution::{self, Errors, Padding, Shape};
 use graft::random::Stream;
 use rayon::prelude::*;
 
@@ -81,8 +81,9 @@ impl Layer {
         let mut results = [dy, x, w].map(|like| vec![0.0; like.len()]);
         let [y, dx, dw] = &mut results;
         convolution::forward(shape, x, w, None, false, exact, y);
-        convolution::input_gradient(shape, dy, None, w, exact, dx);
-        convolution::weight_gradient(shape, x, dy, None, exact, dw, None);
+        let errors = Errors::Plain(dy);
+        convolution::input_gradient(shape, errors, w, exact, dx);
+        convolution::weight_gradient(shape, x, errors, exact, dw, None);
         results
     }
 

@@ -14,9 +14,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 
+use super::convolution::{self, Errors};
 use super::extension::{Convolution, Kernels, build, floats, pooled, sizes};
+use super::linear;
 use super::pooling::{self, Pooling};
-use super::{convolution, linear};
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn convolution(
@@ -45,6 +46,30 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let y = Flex::biased_convolution(x.clone(), weight.clone(), bias, options);
         match step.compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish(Saved::new(x, weight, &y, options), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn pooled_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Convolution,
+    ) -> FloatTensor<Self> {
+        let step = ConvolutionStep.prepare::<C>([x.node(), weight.node(), bias.node()]);
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let (y, winners) = options.pooled(x.clone(), weight.clone(), bias.into_primitive());
+        let passed = Passed::Winners(Arc::new(winners));
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(
+                Saved {
+                    x,
+                    weight,
+                    passed,
+                    options,
+                },
+                y,
+            ),
             OpsKind::UnTracked(step) => step.finish(y),
         }
     }
@@ -95,9 +120,29 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
 struct Saved {
     x: FlexTensor,
     weight: FlexTensor,
-    /// If the ReLU is part of it.
-    y: Option<FlexTensor>,
+    passed: Passed,
     options: Convolution,
+}
+
+/// What of the gradient passes what is fused behind a convolution.
+#[derive(Debug, Clone)]
+enum Passed {
+    /// All: nothing is.
+    All,
+    /// What comes out above 0: the ReLU is.
+    Output(FlexTensor),
+    /// The largest of each 2x2 pixels: ReLU and pooling are.
+    Winners(Arc<Vec<u8>>),
+}
+
+impl Passed {
+    fn errors<'a>(&'a self, dy: &'a [f32]) -> Errors<'a> {
+        match self {
+            Passed::All => Errors::Plain(dy),
+            Passed::Output(y) => Errors::Masked(dy, floats(y)),
+            Passed::Winners(winners) => Errors::Pooled(dy, winners),
+        }
+    }
 }
 
 impl Saved {
@@ -105,7 +150,10 @@ impl Saved {
         Self {
             x,
             weight,
-            y: options.relu.then(|| y.clone()),
+            passed: match options.relu {
+                true => Passed::Output(y.clone()),
+                false => Passed::All,
+            },
             options,
         }
     }
@@ -122,13 +170,13 @@ impl<const N: usize> Backward<Flex, N> for ConvolutionStep {
         let Saved {
             x,
             weight,
-            y,
+            passed,
             options,
         } = ops.state;
         let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let shape = options.shape(&x, &weight);
-        let (dy, y) = (floats(&dy), y.as_ref().map(floats));
+        let errors = passed.errors(floats(&dy));
         let mut parents = ops.parents.into_iter();
         let [of_x, of_weight, of_bias] = std::array::from_fn(|_| parents.next().flatten());
         let mut db = None;
@@ -137,7 +185,7 @@ impl<const N: usize> Backward<Flex, N> for ConvolutionStep {
                 let mut sum = of_bias.as_ref().map(|_| vec![0.0; shape.filters]);
                 let exact = options.exact;
                 let of_bias = sum.as_deref_mut();
-                convolution::weight_gradient(&shape, floats(&x), dy, y, exact, dw, of_bias);
+                convolution::weight_gradient(&shape, floats(&x), errors, exact, dw, of_bias);
                 db = sum;
             });
             gradients.register::<Flex>(node.id, dw);
@@ -145,13 +193,13 @@ impl<const N: usize> Backward<Flex, N> for ConvolutionStep {
         if let Some(node) = of_bias {
             let db = build([shape.filters], |sum| match db {
                 Some(db) => sum.copy_from_slice(&db),
-                None => convolution::bias_gradient(&shape, dy, y, sum),
+                None => convolution::bias_gradient(&shape, errors, sum),
             });
             gradients.register::<Flex>(node.id, db);
         }
         if let Some(node) = of_x {
             let dx = build(x.shape().dims::<4>(), |dx| {
-                convolution::input_gradient(&shape, dy, y, floats(&weight), options.exact, dx);
+                convolution::input_gradient(&shape, errors, floats(&weight), options.exact, dx);
             });
             gradients.register::<Flex>(node.id, dx);
         }

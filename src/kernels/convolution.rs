@@ -1,8 +1,13 @@
 //! Convolutions and their gradients, by the kernel that fits their sizes.
 
+use rayon::prelude::*;
+
 use super::simd::InstructionSet;
-use super::winograd::{self, Filters, Maps, Output, Pixels};
+use super::winograd::{self, Filters, Maps, NONE, Output};
 use super::{columns, depthwise};
+
+/// The gradient for an output, and what of it passes the ReLU and the pooling that are fused.
+pub use super::winograd::Pixels as Errors;
 
 /// Sizes of a convolution. All maps are (batch, channels, height, width) in C order, weights
 /// (filters, channels of a group, rows, columns).
@@ -88,67 +93,83 @@ pub fn forward(
         set,
         inputs(shape),
         filters(shape, w),
-        Pixels::Plain(x),
+        Errors::Plain(x),
         bias,
         output,
     );
 }
 
-/// Gradient for x. `output`: y, if the ReLU was fused; gradients then count where y > 0.
-pub fn input_gradient(
-    shape: &Shape,
-    dy: &[f32],
-    output: Option<&[f32]>,
-    w: &[f32],
-    exact: bool,
-    dx: &mut [f32],
-) {
-    if depthwise::fits(shape) {
-        return depthwise::input_gradient(shape, dy, output, w, dx);
-    }
-    if !is_for_winograd(shape, exact) {
-        return columns::input_gradient(shape, dy, output, w, dx);
-    }
-    let maps = Maps {
-        channels: shape.filters,
-        ..inputs(shape)
-    };
-    let turned = Filters {
-        turned: true,
-        ..filters(shape, w)
-    };
-    let set = InstructionSet::best();
-    winograd::convolve(
-        set,
-        maps,
-        turned,
-        errors(dy, output),
-        None,
-        Output::Plain(dx),
-    );
+/// Whether [`forward_pooled`] is for this convolution.
+pub fn pools(shape: &Shape, exact: bool) -> bool {
+    let is_even = shape.height.is_multiple_of(2) && shape.width.is_multiple_of(2);
+    is_for_winograd(shape, exact) && is_even
 }
 
-/// Gradients for w and for the bias. `output` as of [`input_gradient`].
+/// [`forward`] with a ReLU, and behind it the largest value of each 2x2 pixels: y has half the height
+/// and width. `winners` says which of them that is, as [`Errors::Pooled`] wants it.
+pub fn forward_pooled(
+    shape: &Shape,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    winners: &mut [u8],
+) {
+    let (set, output) = (InstructionSet::best(), Output::Pooled(y, winners));
+    let (maps, filters, x) = (inputs(shape), filters(shape, w), Errors::Plain(x));
+    winograd::convolve(set, maps, filters, x, Some(bias), output);
+}
+
+/// Gradient for x.
+pub fn input_gradient(shape: &Shape, errors: Errors<'_>, w: &[f32], exact: bool, dx: &mut [f32]) {
+    if is_for_winograd(shape, exact) {
+        let maps = Maps {
+            channels: shape.filters,
+            ..inputs(shape)
+        };
+        let turned = Filters {
+            turned: true,
+            ..filters(shape, w)
+        };
+        let set = InstructionSet::best();
+        return winograd::convolve(set, maps, turned, errors, None, Output::Plain(dx));
+    }
+    let (dy, output) = unpooled(errors);
+    match depthwise::fits(shape) {
+        true => depthwise::input_gradient(shape, dy, output, w, dx),
+        false => columns::input_gradient(shape, dy, output, w, dx),
+    }
+}
+
+/// Gradients for w and for the bias.
 pub fn weight_gradient(
     shape: &Shape,
     x: &[f32],
-    dy: &[f32],
-    output: Option<&[f32]>,
+    errors: Errors<'_>,
     exact: bool,
     dw: &mut [f32],
     db: Option<&mut [f32]>,
 ) {
     if is_for_winograd(shape, exact) {
-        let (set, maps) = (InstructionSet::best(), inputs(shape));
-        let (x, dy) = (Pixels::Plain(x), errors(dy, output));
-        return winograd::filter_gradient(set, maps, shape.filters, x, dy, dw, db);
+        let (set, maps, x) = (InstructionSet::best(), inputs(shape), Errors::Plain(x));
+        return winograd::filter_gradient(set, maps, shape.filters, x, errors, dw, db);
     }
+    let (dy, output) = unpooled(errors);
     match depthwise::fits(shape) {
         true => depthwise::weight_gradient(shape, x, dy, output, dw),
         false => columns::weight_gradient(shape, x, dy, output, dw),
     }
     if let Some(db) = db {
-        bias_gradient(shape, dy, output, db);
+        bias_gradient(shape, errors, db);
+    }
+}
+
+/// dy, and y if the ReLU was fused.
+fn unpooled<'a>(errors: Errors<'a>) -> (&'a [f32], Option<&'a [f32]>) {
+    match errors {
+        Errors::Plain(dy) => (dy, None),
+        Errors::Masked(dy, y) => (dy, Some(y)),
+        Errors::Pooled(..) => unreachable!("callers ask `pools` first"),
     }
 }
 
@@ -184,46 +205,38 @@ fn filters<'a>(shape: &Shape, values: &'a [f32]) -> Filters<'a> {
     }
 }
 
-/// What of `dy` passes the fused ReLU.
-fn errors<'a>(dy: &'a [f32], output: Option<&'a [f32]>) -> Pixels<'a> {
-    match output {
-        Some(y) => Pixels::Masked(dy, y),
-        None => Pixels::Plain(dy),
-    }
-}
-
 /// Gradient for the bias: the sum over all images and pixels, image after image.
-pub fn bias_gradient(shape: &Shape, dy: &[f32], output: Option<&[f32]>, db: &mut [f32]) {
-    use rayon::prelude::*;
-
-    let pixels = shape.pixels();
+pub fn bias_gradient(shape: &Shape, errors: Errors<'_>, db: &mut [f32]) {
+    let pixels = match errors {
+        Errors::Pooled(..) => shape.pixels() / 4,
+        Errors::Plain(_) | Errors::Masked(..) => shape.pixels(),
+    };
     db.par_iter_mut().enumerate().for_each(|(filter, db)| {
-        let places = (0..shape.batch).map(|image| (image * shape.filters + filter) * pixels);
-        *db = places
-            .map(|first| {
-                let output = output.map(|y| &y[first..first + pixels]);
-                sum(&dy[first..first + pixels], output)
-            })
-            .sum();
+        let planes = (0..shape.batch).map(|image| image * shape.filters + filter);
+        let places = planes.map(|plane| plane * pixels..(plane + 1) * pixels);
+        *db = match errors {
+            Errors::Plain(dy) => places.map(|at| sum(&dy[at], |_| true)).sum(),
+            Errors::Masked(dy, y) => places
+                .map(|at| sum(&dy[at.clone()], |nth| y[at.start + nth] > 0.0))
+                .sum(),
+            Errors::Pooled(dy, winners) => places
+                .map(|at| sum(&dy[at.clone()], |nth| winners[at.start + nth] != NONE))
+                .sum(),
+        };
     });
 }
 
-/// The sum of `values`, of those alone above which `output` is positive, in sixteen lanes.
-fn sum(values: &[f32], output: Option<&[f32]>) -> f32 {
+/// The sum of those `values` that `passes` lets pass, in sixteen lanes.
+fn sum(values: &[f32], passes: impl Fn(usize) -> bool) -> f32 {
     const LANES: usize = 16;
     let mut lanes = [0.0f32; LANES];
-    match output {
-        None => {
-            for values in values.chunks(LANES) {
-                lanes.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
-            }
-        }
-        Some(output) => {
-            for (values, output) in values.chunks(LANES).zip(output.chunks(LANES)) {
-                for ((sum, &value), &y) in lanes.iter_mut().zip(values).zip(output) {
-                    *sum += if y > 0.0 { value } else { 0.0 };
-                }
-            }
+    for (block, values) in values.chunks(LANES).enumerate() {
+        for (lane, (sum, &value)) in lanes.iter_mut().zip(values).enumerate() {
+            *sum += if passes(block * LANES + lane) {
+                value
+            } else {
+                0.0
+            };
         }
     }
     lanes.iter().sum()

@@ -44,6 +44,15 @@ pub trait Kernels: Backend {
         options: Convolution,
     ) -> FloatTensor<Self>;
 
+    /// [`biased_convolution`](Self::biased_convolution) with a ReLU, and behind it the largest value
+    /// of each 2x2 pixels. Callers ask [`convolution::pools`] first.
+    fn pooled_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Convolution,
+    ) -> FloatTensor<Self>;
+
     /// (batch, inputs) by a weight (outputs, inputs) to (batch, outputs); then, perhaps, a ReLU.
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, relu: bool) -> FloatTensor<Self>;
 
@@ -76,6 +85,24 @@ pub fn convolve(
         Some(bias) => Dispatch::biased_convolution(x, weight, bias.into_dispatch(), options),
         None => Dispatch::convolution(x, weight, options),
     })
+}
+
+/// Convolution, `bias` (filters), ReLU and the largest value of each 2x2 pixels, as one operation, if
+/// there is one for these sizes; else the images come back.
+pub fn convolve_and_pool(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    options: Convolution,
+) -> std::result::Result<Tensor<4>, Tensor<4>> {
+    if !options.relu
+        || !convolution::pools(&options.shape_of(x.dims(), weight.dims()), options.exact)
+    {
+        return Err(x);
+    }
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    let y = Dispatch::pooled_convolution(x, weight, bias.into_dispatch(), options);
+    Ok(Tensor::from_dispatch(y))
 }
 
 /// (batch, inputs) by `weight` (outputs, inputs), then `bias` (outputs) and ReLU, as one operation.
@@ -124,6 +151,15 @@ impl Kernels for Flex {
         options: Convolution,
     ) -> FlexTensor {
         options.forward(x, weight, Some(bias))
+    }
+
+    fn pooled_convolution(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: Convolution,
+    ) -> FlexTensor {
+        options.pooled(x, weight, bias).0
     }
 
     fn linear(x: FlexTensor, weight: FlexTensor, relu: bool) -> FlexTensor {
@@ -201,10 +237,33 @@ impl Convolution {
         })
     }
 
+    /// What [`convolution::forward_pooled`] gives: the largest values, and which ones they are.
+    pub(super) fn pooled(
+        self,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+    ) -> (FlexTensor, Vec<u8>) {
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let bias = bias.to_contiguous();
+        let shape = self.shape(&x, &weight);
+        let [height, width] = shape.output().map(|size| size / 2);
+        let mut winners = vec![0; shape.batch * shape.filters * height * width];
+        let y = build([shape.batch, shape.filters, height, width], |y| {
+            let (x, w, bias) = (floats(&x), floats(&weight), floats(&bias));
+            convolution::forward_pooled(&shape, x, w, bias, y, &mut winners);
+        });
+        (y, winners)
+    }
+
     /// The sizes of this convolution of `x` by `weight`.
     pub(super) fn shape(&self, x: &FlexTensor, weight: &FlexTensor) -> Shape {
-        let [batch, channels, height, width] = x.shape().dims();
-        let [filters, _, rows, columns] = weight.shape().dims();
+        self.shape_of(x.shape().dims(), weight.shape().dims())
+    }
+
+    fn shape_of(&self, x: [usize; 4], weight: [usize; 4]) -> Shape {
+        let [batch, channels, height, width] = x;
+        let [filters, _, rows, columns] = weight;
         Shape {
             batch,
             channels,

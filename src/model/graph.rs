@@ -41,7 +41,8 @@ pub fn last_uses(inputs: &[Vec<usize>]) -> Vec<Option<usize>> {
 }
 
 /// The layers in pieces that can be computed as one: a convolution or linear layer with the bias and the
-/// ReLU behind it, where nobody else works on what is between them; all others alone.
+/// ReLU behind it, a convolution with all that and a max pooling of 2x2 as well, where nobody else
+/// works on what is between them; all others alone.
 pub fn chains(layers: &[LayerSpec], inputs: &[Vec<usize>]) -> Vec<Range<usize>> {
     let mut uses = vec![0; layers.len() + 1];
     inputs.iter().flatten().for_each(|&place| uses[place] += 1);
@@ -61,11 +62,26 @@ pub fn chains(layers: &[LayerSpec], inputs: &[Vec<usize>]) -> Vec<Range<usize>> 
         if is_first {
             end += usize::from(follows(end, Operation::Bias));
             end += usize::from(follows(end, Operation::Relu));
+            let is_convolution = !matches!(layer.operation, Operation::Linear);
+            let is_whole = is_convolution && end == start + 3;
+            // Of maps of even height and width both roundings are the same.
+            let pools = [false, true].map(halving);
+            end += usize::from(is_whole && pools.into_iter().any(|pools| follows(end, pools)));
         }
         chains.push(start..end);
         start = end;
     }
     chains
+}
+
+/// The largest of each 2x2 pixels.
+fn halving(ceil: bool) -> Operation {
+    Operation::MaxPooling {
+        kernel: 2,
+        stride: 2,
+        padding: 0,
+        ceil,
+    }
 }
 
 /// The most layers, at most `count`, that can be cut off the front: all that crosses the cut is the
@@ -170,6 +186,40 @@ mod tests {
         // The linear layer's output is wanted by the sum as well, and the last bias works on another.
         let expected = [0..3, 3..4, 4..5, 5..6, 6..7, 7..8];
         assert_eq!(chains, expected);
+    }
+
+    #[test]
+    fn a_pooling_joins_a_whole_chain_if_it_halves_the_maps() {
+        let convolution = Operation::Convolution {
+            stride: 1,
+            padding: crate::model::spec::Padding::even(1),
+            groups: 1,
+        };
+        let pooling = |kernel| Operation::MaxPooling {
+            kernel,
+            stride: 2,
+            padding: 0,
+            ceil: true,
+        };
+        let operations = [
+            convolution,
+            Operation::Bias,
+            Operation::Relu,
+            pooling(2),
+            convolution,
+            Operation::Bias,
+            Operation::Relu,
+            pooling(3),
+            convolution,
+            Operation::Relu,
+            pooling(2),
+        ];
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+        let all = layers(&names.map(|name| (name, &[] as &[&str])));
+        let of = |(layer, operation)| LayerSpec { operation, ..layer };
+        let all: Vec<_> = all.into_iter().zip(operations).map(of).collect();
+        let chains = chains(&all, &inputs(&all).unwrap());
+        assert_eq!(chains, [0..4, 4..7, 7..8, 8..10, 10..11]);
     }
 
     #[test]

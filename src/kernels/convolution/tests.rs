@@ -94,9 +94,12 @@ fn compute(shape: &Shape, fused: bool, exact: bool) -> Results {
     };
     let Results { y, dx, dw, db } = &mut results;
     forward(shape, &x, &w, fused.then_some(&bias), fused, exact, y);
-    let output = fused.then_some(y.as_slice());
-    input_gradient(shape, &dy, output, &w, exact, dx);
-    weight_gradient(shape, &x, &dy, output, exact, dw, Some(db));
+    let errors = match fused {
+        true => Errors::Masked(&dy, y),
+        false => Errors::Plain(&dy),
+    };
+    input_gradient(shape, errors, &w, exact, dx);
+    weight_gradient(shape, &x, errors, exact, dw, Some(db));
     results
 }
 

@@ -1,10 +1,11 @@
 //! Layers behind one another that are computed as one: a convolution or linear layer, its bias, its
-//! ReLU.
+//! ReLU, its pooling.
 //!
 //! [`crate::model::graph::chains`] says which they are; here is only how.
 
 use burn::tensor::Tensor;
 
+use super::convolution::Convolution;
 use super::{Draw, Layer, Values};
 use crate::kernels::extension;
 
@@ -15,8 +16,7 @@ pub fn forward(layers: &[(&str, &Layer)], input: Values, draw: Option<Draw<'_>>)
         ([(_, Layer::Convolution(layer)), behind @ ..], Values::Maps(images))
             if extension::is_for(&images) =>
         {
-            let (bias, relu) = fused(behind);
-            Values::Maps(layer.fused(images, bias, relu))
+            convolution(layer, behind, images, draw)
         }
         ([(_, Layer::Linear(layer)), behind @ ..], input) => {
             let (bias, relu) = fused(behind);
@@ -25,6 +25,31 @@ pub fn forward(layers: &[(&str, &Layer)], input: Values, draw: Option<Draw<'_>>)
         (layers, input) => layers.iter().fold(input, |values, (name, layer)| {
             layer.forward(name, values, draw)
         }),
+    }
+}
+
+/// The output of the last of the layers `behind` a convolution.
+fn convolution(
+    layer: &Convolution,
+    behind: &[(&str, &Layer)],
+    images: Tensor<4>,
+    draw: Option<Draw<'_>>,
+) -> Values {
+    // A pooling stands behind both, bias and ReLU.
+    let (behind, pooling) = match behind {
+        [_, _, pooling] => (&behind[..2], Some(pooling)),
+        _ => (behind, None),
+    };
+    let (bias, relu) = fused(behind);
+    let (Some((name, pooling)), Some(bias)) = (pooling, bias.clone()) else {
+        return Values::Maps(layer.fused(images, bias, relu));
+    };
+    match layer.pooled(images, bias.clone()) {
+        Ok(pooled) => Values::Maps(pooled),
+        Err(images) => {
+            let output = Values::Maps(layer.fused(images, Some(bias), relu));
+            pooling.forward(name, output, draw)
+        }
     }
 }
 

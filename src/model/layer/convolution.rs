@@ -53,14 +53,23 @@ impl Convolution {
     /// The same with the `bias` (filters) and the ReLU behind it, as one operation. Only of images
     /// that the kernels are for.
     pub fn fused(&self, images: Tensor<4>, bias: Option<Tensor<1>>, relu: bool) -> Tensor<4> {
-        let options = extension::Convolution {
+        extension::convolve(images, self.weight.val(), bias, self.options(relu))
+    }
+
+    /// The same with the `bias` (filters), the ReLU and the max pooling of 2x2 behind it, as one
+    /// operation; the images where there is none for their sizes.
+    pub fn pooled(&self, images: Tensor<4>, bias: Tensor<1>) -> Result<Tensor<4>, Tensor<4>> {
+        extension::convolve_and_pool(images, self.weight.val(), bias, self.options(true))
+    }
+
+    fn options(&self, relu: bool) -> extension::Convolution {
+        extension::Convolution {
             stride: self.stride,
             padding: self.padding.into(),
             groups: self.groups,
             relu,
             exact: self.exact,
-        };
-        extension::convolve(images, self.weight.val(), bias, options)
+        }
     }
 
     /// The images, with zeros around them where opposite sides differ; and what is left to add.
