@@ -18,9 +18,10 @@ use crate::results::find::Status;
 use crate::runner;
 use crate::runner::setup::{self, Outline};
 use crate::runner::together::Alike;
-use crate::runner::{initial, keep, model_file};
+use crate::runner::{initial, model_file};
 use crate::source;
 use crate::train::groups::frozen_prefix;
+use crate::train::saving::saving;
 
 /// Show what would run, in which order, and what would happen to each layer
 ///
@@ -200,7 +201,7 @@ fn groups(runs: &[Run], outlines: &[Option<Outline>], pending: &[bool]) -> Strin
 fn foot(run: &Run, outline: &Outline) -> String {
     let prefix = frozen_prefix(&outline.spec, &outline.rates);
     let parameters = grouped(outline.spec.parameter_count() as u64);
-    let saving = keep::saving(&run.experiment, &outline.spec, &outline.rates);
+    let saving = saving(&run.experiment, &outline.spec, &outline.rates);
     let saving = saving.map_or(String::new(), |saving| format!("   {saving}\n"));
     format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n{saving}")
 }

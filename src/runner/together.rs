@@ -6,14 +6,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::keep;
 use super::setup::{self, Outline};
 use super::shared::Shared;
 use super::{Outcome, Reporter, initial, within};
@@ -21,7 +19,9 @@ use crate::config::experiment::{Experiment, Multipliers};
 use crate::error::{Error, Result};
 use crate::model::spec::LayerSpec;
 use crate::plan::Run;
+use crate::source::SourceModel;
 use crate::train::groups::LayerRate;
+use crate::train::saving::saving;
 
 /// What the runs of a group have in common: all that decides what is kept, on paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Alike {
     /// stands still was drawn for each seed. Pure.
     pub fn of(experiment: &Experiment, outline: &Outline) -> Option<Self> {
         let spec = &outline.spec;
-        let saving = keep::saving(experiment, spec, &outline.rates)?;
+        let saving = saving(experiment, spec, &outline.rates)?;
         let (prefix, _) = spec.layers.split_at(saving.layers);
         let drawn = |(layer, rate): (&LayerSpec, &LayerRate)| {
             !layer.parameters.is_empty() && !rate.imported
@@ -118,12 +118,13 @@ impl Groups {
         if candidates.is_empty() {
             return alone;
         }
-        let Some(alike) = self.alike(experiment) else {
+        let mut source = None;
+        let Some(alike) = self.alike(experiment, &mut source) else {
             return alone;
         };
         let mut group = vec![first];
         for other in candidates {
-            let theirs = self.alike(&runs[other].experiment);
+            let theirs = self.alike(&runs[other].experiment, &mut source);
             if theirs.is_some_and(|theirs| theirs.is_like(&alike)) {
                 group.push(other);
             }
@@ -132,12 +133,16 @@ impl Groups {
         (group, abreast)
     }
 
-    fn alike(&mut self, experiment: &Arc<Experiment>) -> Option<Alike> {
+    /// `source` is the source model of all that might share, once it was read.
+    fn alike(
+        &mut self,
+        experiment: &Experiment,
+        source: &mut Option<SourceModel>,
+    ) -> Option<Alike> {
         let known = self.known.entry(experiment.name.clone());
         let alike = || {
-            outline(experiment)
-                .ok()
-                .and_then(|outline| Alike::of(experiment, &outline))
+            let outline = outline(experiment, source).ok()?;
+            Alike::of(experiment, &outline)
         };
         known.or_insert_with(alike).clone()
     }
@@ -208,9 +213,12 @@ fn might_share(one: &Experiment, other: &Experiment) -> bool {
         && one.source_model == other.source_model
 }
 
-fn outline(experiment: &Experiment) -> Result<Outline> {
+/// The outline of the runs of `experiment`; reads `source` if it is not there yet.
+fn outline(experiment: &Experiment, source: &mut Option<SourceModel>) -> Result<Outline> {
     let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
-    let source = setup::source(experiment)?;
+    if source.is_none() {
+        *source = setup::source(experiment)?;
+    }
     let initial = experiment.model.initial_weights.as_deref();
     let initial = initial.map(initial::read).transpose()?;
     setup::outline(

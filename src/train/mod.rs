@@ -13,6 +13,7 @@ pub mod loss;
 pub mod optimizer;
 pub mod order;
 pub mod prefix;
+pub mod saving;
 pub mod schedule;
 pub mod updates;
 
@@ -142,8 +143,9 @@ impl<'a> Trainer<'a> {
         let updates = Updates::new(experiment, &network, spec, rates);
         let layers = groups::frozen_prefix(spec, rates);
         let (frozen, trained) = network.split(layers);
+        let is_kept = saving::saving(experiment, spec, rates).is_some();
         let dtype = experiment.dtype;
-        let precision = (dtype, experiment.cache.rounds(dtype));
+        let precision = (dtype, experiment.cache.rounds(dtype).filter(|_| is_kept));
         Ok(Self {
             experiment,
             seed,
