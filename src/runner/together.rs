@@ -14,8 +14,9 @@ use std::thread;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::keep::{self, Shared};
-use super::setup::{self, Outline};
-use super::{Outcome, Reporter, initial, within};
+use super::opened::Opened;
+use super::setup::Outline;
+use super::{Outcome, Reporter, within};
 use crate::config::experiment::{Experiment, Multipliers};
 use crate::error::{Error, Result};
 use crate::model::backend;
@@ -102,6 +103,7 @@ impl Alike {
 pub struct Groups {
     /// By name of the experiment.
     known: HashMap<String, Option<Alike>>,
+    opened: Opened,
 }
 
 impl Groups {
@@ -133,9 +135,11 @@ impl Groups {
     }
 
     fn alike(&mut self, experiment: &Arc<Experiment>) -> Option<Alike> {
-        let known = self.known.entry(experiment.name.clone());
+        let Self { known, opened } = self;
+        let known = known.entry(experiment.name.clone());
         let alike = || {
-            outline(experiment)
+            let outline = opened.outline(experiment);
+            outline
                 .ok()
                 .and_then(|outline| Alike::of(experiment, &outline))
         };
@@ -208,20 +212,6 @@ fn might_share(one: &Experiment, other: &Experiment) -> bool {
         && one.cache == other.cache
         && one.data.files == other.data.files
         && one.source_model == other.source_model
-}
-
-fn outline(experiment: &Experiment) -> Result<Outline> {
-    let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
-    let source = setup::source(experiment)?;
-    let initial = experiment.model.initial_weights.as_deref();
-    let initial = initial.map(initial::read).transpose()?;
-    setup::outline(
-        experiment,
-        shape,
-        classes,
-        source.as_ref(),
-        initial.as_ref(),
-    )
 }
 
 /// Bytes of memory that programs may still take; where the system does not say, not much.
