@@ -86,6 +86,11 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.0f} ms" if seconds >= 0.1 else f"{seconds * 1e3:,.1f} ms"
 
 
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+
+
 def peak() -> int:
     """Most memory that this process has held so far, in bytes."""
     status = Path("/proc/self/status").read_text()

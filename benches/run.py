@@ -15,11 +15,18 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 import machine  # noqa: E402
+import start  # noqa: E402
+import transfer  # noqa: E402
 import vgg  # noqa: E402
 
 CASES = {
     "vgg": (vgg.network, "forward pass and training step of VGG-16, and five steps side by side"),
     "layers": (vgg.layers, "each convolution of VGG-16: forward, gradient of data and of weights"),
+    "features": (transfer.features, "feature extraction, one run"),
+    "many": (transfer.many, "feature extraction, 15 runs together and one after another"),
+    "plan": (start.plan, "`graft plan` on 1,000 experiments"),
+    "pickles": (start.pickles, "importing a neon pickle of VGG-16's size"),
+    "large": (start.large, "an epoch on a large file; takes its size on the disk"),
     "memory": (vgg.memory, "most memory of a process that takes two training steps of VGG-16"),
 }
 
@@ -45,6 +52,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
     parser.add_argument("--size", type=int, nargs="+", default=[224, 64], choices=[224, 64])
+    parser.add_argument("--images", type=int, default=1000, help="of features and many")
+    parser.add_argument("--epochs", type=int, default=10, help="of features and many")
+    parser.add_argument("--torch-epochs", type=int, default=1, help="those measured; scaled")
+    parser.add_argument("--compared-epochs", type=int, default=1, help="of the runs for cmp")
+    parser.add_argument("--solo-runs", type=int, default=1, help="those measured; scaled")
+    parser.add_argument("--head", type=int, nargs="*", default=[4096, 4096])
+    parser.add_argument("--gigabytes", type=float, default=8, help="of large")
     parser.add_argument("--only-graft", action="store_true", help="leave PyTorch's turns out")
     parser.add_argument("--work", help="directory for what is written; kept if given")
     return parser.parse_args()

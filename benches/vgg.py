@@ -213,11 +213,14 @@ def vgg16(size: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def with_weights(model: nn.Sequential) -> list[nn.Module]:
+    return [layer for layer in model if isinstance(layer, (nn.Conv2d, nn.Linear))]
+
+
 def write_for_graft(model: nn.Sequential, path: Path) -> None:
     """The weights under graft's names."""
-    layers = [layer for layer in model if isinstance(layer, (nn.Conv2d, nn.Linear))]
     tensors = {}
-    for name, layer in zip(NAMES, layers, strict=True):
+    for name, layer in zip(NAMES, with_weights(model), strict=True):
         tensors[f"{name}.weight"] = layer.weight.detach()
         tensors[f"{name}_bias.bias"] = layer.bias.detach()
     safetensors.torch.save_file(tensors, path)
@@ -363,7 +366,7 @@ def two_steps(directory: str, size: str, layout: str) -> None:
     size, directory = int(size), Path(directory)
     with torch.device("meta"):
         model = vgg16(size)
-    layers = [layer for layer in model if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    layers = with_weights(model)
     with safetensors.safe_open(directory / "weights.safetensors", "pt") as file:
         for name, layer in zip(NAMES, layers, strict=True):
             weight = file.get_tensor(f"{name}.weight").clone()

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod initial;
 pub mod keep;
 pub mod model_file;
+pub mod opened;
 pub mod pixels;
 pub mod predict;
 mod prepare;
@@ -25,7 +26,6 @@ use crate::config::experiment::Experiment;
 use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::plan::Run;
-use crate::results::find::{self, Status};
 use crate::results::record::{self, Record};
 use crate::results::rows::MetricsRow;
 use crate::source;
@@ -73,27 +73,6 @@ pub enum Outcome {
     Finished,
     /// It was asked to stop, and left a checkpoint.
     Stopped,
-}
-
-/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
-/// there yet. Writes nothing.
-///
-/// # Errors
-/// A file cannot be read, or the experiment cannot run.
-pub fn status(run: &Run) -> Result<Option<Status>> {
-    let experiment = run.experiment.as_ref();
-    let models_are_there = experiment.models_read().all(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
-        return Ok(None);
-    };
-    let files = setup::open(&train, &test)?;
-    let contents = contents(experiment, &files, &Shared::default())?;
-    let (pixels, _) = pixels::settle(experiment, setup::source(experiment)?.as_ref())?;
-    let setup = identity::setup(experiment, &pixels, &contents)?;
-    Ok(Some(find::status(
-        &run.dir,
-        &identity::run(&setup, experiment, run.seed),
-    )))
 }
 
 /// Trains `run` and puts its record in place, unless one stands there already.
