@@ -1,6 +1,7 @@
 //! Small helpers on files: checksums, locks, and writing that leaves the old file or the new one.
 
 pub mod lock;
+pub mod stamps;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -20,11 +21,31 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    /// Reads the whole file, 64 KiB at a time.
+    /// Reads the whole file, by pieces.
     ///
     /// Errors: the file cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
-        stamp(path).at(path.display())
+        let stamp = File::open(path).and_then(|file| Self::of_open(&file));
+        stamp.at(path.display())
+    }
+
+    /// The same of a file that was opened for it.
+    fn of_open(mut file: &File) -> io::Result<Self> {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut bytes = 0;
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hash.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+        let sha256 = hexadecimal(&hash.finalize());
+        Ok(Self { bytes, sha256 })
     }
 }
 
@@ -70,25 +91,6 @@ pub fn sync(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .at(path.display())
-}
-
-fn stamp(path: &Path) -> io::Result<FileStamp> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    let mut bytes = 0;
-    loop {
-        let read = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hash.update(&buffer[..read]);
-        bytes += read as u64;
-    }
-    let sha256 = hexadecimal(&hash.finalize());
-    Ok(FileStamp { bytes, sha256 })
 }
 
 fn try_write(

@@ -1,6 +1,7 @@
 //! From the paths on a command line to the experiments a command works on: the files themselves,
 //! and the experiments beside them that make a model which is not there yet.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::config::experiment::Experiment;
@@ -11,25 +12,55 @@ use crate::plan;
 /// is not made by another of them, an experiment in the same directory that makes it is added.
 pub fn gather(paths: &[PathBuf], overrides: &Overrides, results: &Path) -> Loaded {
     let mut loaded = config::load_all(paths, overrides);
-    let mut beside: Option<Vec<Experiment>> = None;
+    let left_by = |experiment: &Experiment| plan::left_by(experiment, results);
+    // Models that need no other experiment.
+    let mut made: HashSet<PathBuf> = loaded.experiments.iter().flat_map(left_by).collect();
+    let mut beside: Option<Makers> = None;
     let mut next = 0;
     while let Some(experiment) = loaded.experiments.get(next) {
         next += 1;
-        let models: Vec<PathBuf> = experiment.models_read().map(Path::to_path_buf).collect();
+        let models: Vec<PathBuf> = experiment.models_read().map(plan::plain).collect();
         for model in models {
-            let made = |experiment: &Experiment| plan::leaves(experiment, results, &model);
-            if model.exists() || loaded.experiments.iter().any(made) {
+            if made.contains(&model) || model.exists() {
                 continue;
             }
             let beside = beside.get_or_insert_with(|| {
-                config::load_all(&directories(paths), overrides).experiments
+                let experiments = config::load_all(&directories(paths), overrides).experiments;
+                Makers::new(experiments, results)
             });
-            loaded
-                .experiments
-                .extend(beside.iter().find(|e| made(e)).cloned());
+            if let Some(maker) = beside.of(&model) {
+                made.extend(left_by(maker));
+                loaded.experiments.push(maker.clone());
+            }
         }
     }
     loaded
+}
+
+/// Experiments by the models that they would leave.
+struct Makers {
+    experiments: Vec<Experiment>,
+    places: HashMap<PathBuf, usize>,
+}
+
+impl Makers {
+    fn new(experiments: Vec<Experiment>, results: &Path) -> Self {
+        let mut places = HashMap::new();
+        for (place, experiment) in experiments.iter().enumerate() {
+            for model in plan::left_by(experiment, results) {
+                places.entry(model).or_insert(place);
+            }
+        }
+        Self {
+            experiments,
+            places,
+        }
+    }
+
+    /// The first that would leave `model`.
+    fn of(&self, model: &Path) -> Option<&Experiment> {
+        Some(&self.experiments[*self.places.get(model)?])
+    }
 }
 
 fn directories(paths: &[PathBuf]) -> Vec<PathBuf> {

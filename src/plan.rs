@@ -1,6 +1,7 @@
 //! From experiments to ordered runs: a run that starts from a model that another run leaves, as its
 //! source model or its initial weights, comes after it. Pure: it opens no file and does not know whether one exists.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,31 +53,7 @@ pub fn order(experiments: Vec<Experiment>, results: &Path) -> Result<Vec<Run>> {
         .into_iter()
         .flat_map(|e| runs_of(e, results))
         .collect();
-    let mut models: Vec<(PathBuf, usize)> = Vec::new();
-    for (index, run) in runs.iter().enumerate() {
-        for model in run.models().map(|path| plain(&path)) {
-            if let Some((_, other)) = models.iter().find(|(path, _)| *path == model) {
-                return Err(
-                    Error::new(format!("{} writes this model too", runs[*other].name()))
-                        .at(model.display())
-                        .at(run.name())
-                        .help("give each experiment its own save_path; with several seeds, none"),
-                );
-            }
-            models.push((model, index));
-        }
-    }
-    let mut makers: Vec<Vec<(PathBuf, usize)>> = Vec::with_capacity(runs.len());
-    for run in &runs {
-        let mut made = Vec::new();
-        for model in run.experiment.models_read() {
-            match models.iter().find(|(path, _)| *path == plain(model)) {
-                Some(&(_, maker)) => made.push((model.to_path_buf(), maker)),
-                None => check_for_seeds(run, model, &runs, results)?,
-            }
-        }
-        makers.push(made);
-    }
+    let makers = makers(&runs, results)?;
     let waits_for: Vec<Vec<usize>> = makers
         .iter()
         .map(|made| made.iter().map(|&(_, maker)| maker).collect())
@@ -100,14 +77,59 @@ pub fn order(experiments: Vec<Experiment>, results: &Path) -> Result<Vec<Run>> {
         .collect())
 }
 
-/// A model that an experiment would leave if it had a single seed is a mistake.
-fn check_for_seeds(run: &Run, model: &Path, runs: &[Run], results: &Path) -> Result<()> {
-    let model = plain(model);
-    let would_leave = |maker: &&Run| {
-        let single = results::record_dir(results, &maker.experiment.name, maker.seed, false);
-        plain(&single.join(record::MODEL)) == model
+/// Of each run, the models that it starts from and others leave, with the places of those.
+fn makers(runs: &[Run], results: &Path) -> Result<Vec<Vec<(PathBuf, usize)>>> {
+    let models = models_left(runs)?;
+    let singles = models_of_single_seeds(runs, results);
+    let of_run = |run: &Run| -> Result<Vec<(PathBuf, usize)>> {
+        let mut made = Vec::new();
+        for model in run.experiment.models_read() {
+            match models.get(&plain(model)) {
+                Some(&maker) => made.push((model.to_path_buf(), maker)),
+                None => check_for_seeds(run, model, &singles)?,
+            }
+        }
+        Ok(made)
     };
-    match runs.iter().find(would_leave) {
+    runs.iter().map(of_run).collect()
+}
+
+/// The models that `runs` leave, with the place of the run that leaves each.
+fn models_left(runs: &[Run]) -> Result<HashMap<PathBuf, usize>> {
+    let mut models = HashMap::new();
+    for (index, run) in runs.iter().enumerate() {
+        for model in run.models().map(|path| plain(&path)) {
+            if let Some(&other) = models.get(&model) {
+                let other: &Run = &runs[other];
+                return Err(
+                    Error::new(format!("{} writes this model too", other.name()))
+                        .at(model.display())
+                        .at(run.name())
+                        .help("give each experiment its own save_path; with several seeds, none"),
+                );
+            }
+            models.insert(model, index);
+        }
+    }
+    Ok(models)
+}
+
+/// The models that experiments would leave if they had a single seed, each with its first run.
+fn models_of_single_seeds<'a>(runs: &'a [Run], results: &Path) -> HashMap<PathBuf, &'a Run> {
+    let mut singles = HashMap::new();
+    for run in runs {
+        let dir = results::record_dir(results, &run.experiment.name, run.seed, false);
+        singles
+            .entry(plain(&dir.join(record::MODEL)))
+            .or_insert(run);
+    }
+    singles
+}
+
+/// A model that an experiment would leave if it had a single seed is a mistake.
+fn check_for_seeds(run: &Run, model: &Path, singles: &HashMap<PathBuf, &Run>) -> Result<()> {
+    let model = plain(model);
+    match singles.get(&model) {
         Some(maker) => Err(Error::new(format!(
             "{} is the model of {}, which has several seeds",
             model.display(),
@@ -122,12 +144,11 @@ fn check_for_seeds(run: &Run, model: &Path, runs: &[Run], results: &Path) -> Res
     }
 }
 
-/// Whether a run of `experiment` would leave the file `model`.
-pub fn leaves(experiment: &Experiment, results: &Path, model: &Path) -> bool {
-    let model = plain(model);
-    runs_of(experiment.clone(), results)
-        .iter()
-        .any(|run| run.models().any(|path| plain(&path) == model))
+/// The models that the runs of `experiment` would leave, as [`plain`] has their paths.
+pub fn left_by(experiment: &Experiment, results: &Path) -> Vec<PathBuf> {
+    let runs = runs_of(experiment.clone(), results);
+    let models = runs.iter().flat_map(Run::models);
+    models.map(|path| plain(&path)).collect()
 }
 
 fn runs_of(experiment: Experiment, results: &Path) -> Vec<Run> {
@@ -168,7 +189,7 @@ fn sorted(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
 }
 
 /// The path without `.` components, so that `./results/a` and `results/a` are one file.
-fn plain(path: &Path) -> PathBuf {
+pub fn plain(path: &Path) -> PathBuf {
     path.components()
         .filter(|component| *component != Component::CurDir)
         .collect()

@@ -1,8 +1,11 @@
 //! `graft plan`: what `graft run` would do, layer by layer, without doing it.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -16,10 +19,10 @@ use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
+use crate::runner::model_file;
+use crate::runner::opened::Opened;
 use crate::runner::setup::{self, Outline};
 use crate::runner::together::Alike;
-use crate::runner::{initial, model_file};
-use crate::source;
 use crate::train::groups::frozen_prefix;
 use crate::train::saving::saving;
 
@@ -50,18 +53,18 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let has_entries = |run: &Run| !run.experiment.optimizer.layer.is_empty();
     let with_optimizers = runs.iter().any(has_entries);
     let mut all = Table::new([&["experiment"], headers(with_optimizers)].concat());
-    let mut outlines: Vec<Option<Outline>> = Vec::with_capacity(runs.len());
+    let opened = Opened::default();
+    let mut outlines: Vec<Option<Rc<Outline>>> = Vec::with_capacity(runs.len());
     let mut pending: Vec<bool> = Vec::with_capacity(runs.len());
+    let mut seen: HashSet<&str> = HashSet::new();
     for (index, run) in runs.iter().enumerate() {
-        let outlined = outline(run, &runs, &outlines).and_then(|outline| {
+        let outlined = outline(run, &runs, &outlines, &opened).and_then(|outline| {
             runner::check_save_path(run, &outline)?;
             Ok(outline)
         });
-        let status = status(run, &pending);
+        let status = status(run, &pending, &opened);
         pending.push(status != "complete, would be skipped");
-        let first = runs[..index]
-            .iter()
-            .all(|r| r.experiment.name != run.experiment.name);
+        let first = seen.insert(&run.experiment.name);
         match &outlined {
             Ok(outline) if for_people => {
                 if first {
@@ -99,9 +102,21 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 
 /// The outline of a run; the models that it starts from are there, or come from others of the
 /// `runs`, whose outlines are in `outlines`.
-fn outline(run: &Run, runs: &[Run], outlines: &[Option<Outline>]) -> Result<Outline> {
+fn outline(
+    run: &Run,
+    runs: &[Run],
+    outlines: &[Option<Rc<Outline>>],
+    opened: &Opened,
+) -> Result<Rc<Outline>> {
     let experiment = run.experiment.as_ref();
-    let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
+    // Runs of one experiment, one for each seed, have one outline.
+    let before = runs[..outlines.len()].last().zip(outlines.last());
+    if let Some((before, Some(outline))) = before
+        && Arc::ptr_eq(&before.experiment, &run.experiment)
+    {
+        return Ok(outline.clone());
+    }
+    let (shape, classes) = opened.shape_and_classes(&experiment.data)?;
     let made = |path: &Path, maker: usize| {
         let outline = outlines.get(maker).and_then(Option::as_ref);
         let outline = outline.ok_or_else(|| {
@@ -110,36 +125,31 @@ fn outline(run: &Run, runs: &[Run], outlines: &[Option<Outline>]) -> Result<Outl
                 path.display()
             ))
         })?;
-        let (images, _) = setup::shape_and_classes(&runs[maker].experiment.data)?;
-        model_file::outline_of(path, outline, images)
+        let (images, _) = opened.shape_and_classes(&runs[maker].experiment.data)?;
+        model_file::outline_of(path, outline, images).map(Rc::new)
     };
     let source = experiment.source_model.as_ref();
     let source = source.map(|path| match run.maker(path) {
         Some(maker) => made(path, maker),
-        None => source::read(path),
+        None => opened.source(path),
     });
     let initial = experiment.model.initial_weights.as_ref();
     let initial = initial.map(|path| match run.maker(path) {
         Some(maker) => made(path, maker),
-        None => initial::read(path),
+        None => opened.initial(path),
     });
     let (source, initial) = (source.transpose()?, initial.transpose()?);
-    setup::outline(
-        experiment,
-        shape,
-        classes,
-        source.as_ref(),
-        initial.as_ref(),
-    )
+    let (source, initial) = (source.as_deref(), initial.as_deref());
+    setup::outline(experiment, shape, classes, source, initial).map(Rc::new)
 }
 
 /// What `graft run` would do about `run`, in words; `pending` says which runs before it would run.
-fn status(run: &Run, pending: &[bool]) -> &'static str {
+fn status(run: &Run, pending: &[bool], opened: &Opened) -> &'static str {
     let is_pending = |(_, maker): &(_, usize)| pending.get(*maker) == Some(&true);
     if run.after.iter().any(is_pending) {
         return "would run, after the model that it starts from is trained";
     }
-    match runner::status(run) {
+    match opened.status(run) {
         Ok(Some(Status::Complete)) => "complete, would be skipped",
         Ok(Some(Status::Interrupted)) => "interrupted, would go on from its checkpoint",
         Ok(Some(Status::Outdated(_))) => "has an outdated record, would run",
@@ -173,10 +183,10 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
 }
 
 /// The runs that would be trained side by side, a line a group.
-fn groups(runs: &[Run], outlines: &[Option<Outline>], pending: &[bool]) -> String {
+fn groups(runs: &[Run], outlines: &[Option<Rc<Outline>>], pending: &[bool]) -> String {
     let mut groups: Vec<(Alike, Vec<&Run>)> = Vec::new();
     for ((run, outline), _) in runs.iter().zip(outlines).zip(pending).filter(|(_, p)| **p) {
-        let outline = outline.as_ref();
+        let outline = outline.as_deref();
         let Some(alike) = outline.and_then(|outline| Alike::of(&run.experiment, outline)) else {
             continue;
         };

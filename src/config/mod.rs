@@ -28,6 +28,7 @@ mod snippet;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use outside::{Environment, Overrides};
@@ -89,23 +90,17 @@ pub fn load_all(paths: &[PathBuf], overrides: &Overrides) -> Loaded {
 fn load_all_with(paths: &[PathBuf], overrides: &Overrides, environment: &Environment) -> Loaded {
     let mut loaded = Loaded::default();
     let mut files: Vec<PathBuf> = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     for path in paths {
         match experiment_files(path) {
-            Ok(found) => {
-                let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-                for file in found {
-                    if !files
-                        .iter()
-                        .any(|known| known == &file || same(known, &file))
-                    {
-                        files.push(file);
-                    }
-                }
-            }
+            Ok(found) => files.extend(found.into_iter().filter(|file| {
+                let real = file.canonicalize();
+                known.insert(real.unwrap_or_else(|_| file.clone()))
+            })),
             Err(error) => loaded.errors.push(error),
         }
     }
-    let mut origins: Vec<PathBuf> = Vec::new();
+    let mut origins: HashMap<String, PathBuf> = HashMap::new();
     for file in files {
         let experiment = match load_with(&file, overrides, environment) {
             Ok(experiment) => experiment,
@@ -114,17 +109,16 @@ fn load_all_with(paths: &[PathBuf], overrides: &Overrides, environment: &Environ
                 continue;
             }
         };
-        let mut named = loaded.experiments.iter().map(|experiment| &experiment.name);
-        if let Some(index) = named.position(|name| *name == experiment.name) {
-            let (name, other) = (&experiment.name, origins[index].display());
+        if let Some(other) = origins.get(&experiment.name) {
+            let (name, other) = (&experiment.name, other.display());
             let problem = format!("the name `{name}` is that of {other} already");
             let help = "give one of them another `name`: records are kept by name";
             loaded
                 .errors
                 .push(Error::new(problem).at(file.display()).help(help));
         } else {
+            origins.insert(experiment.name.clone(), file);
             loaded.experiments.push(experiment);
-            origins.push(file);
         }
     }
     loaded

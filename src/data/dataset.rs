@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::hdf5::{File, Table, Values};
 use super::layout;
 use crate::error::{At, Error, Result};
-use crate::files::FileStamp;
+use crate::files::stamps;
 
 /// Files with at most this much data are kept in memory, and that much of larger compressed ones.
 const KEPT_BYTES: usize = 256 << 20;
@@ -196,7 +196,7 @@ impl Dataset {
     /// # Errors
     /// If the file can no longer be read.
     pub fn sha256(&self) -> Result<String> {
-        Ok(FileStamp::of(&self.path)?.sha256)
+        Ok(stamps::stamp(&self.path)?.sha256)
     }
 
     /// The rows to read for the first of these samples (in ascending order): its block, or the

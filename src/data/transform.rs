@@ -33,8 +33,15 @@ pub struct Steps {
 #[derive(Debug, Clone)]
 pub struct Transform {
     steps: Steps,
-    /// A value for each value of a sample as the network gets it.
-    mean: Option<Arc<Vec<f64>>>,
+    mean: Mean,
+}
+
+/// What is subtracted from a sample as the network gets it.
+#[derive(Debug, Clone)]
+enum Mean {
+    /// From each plane its own.
+    Planes(Vec<f64>),
+    Values(Arc<Vec<f64>>),
 }
 
 impl Steps {
@@ -70,7 +77,7 @@ impl Transform {
                 .try_fold(1usize, |n, &side| n.checked_mul(side));
             values.filter(|&values| values > 0)
         });
-        let (Some(from), Some(to)) = (from, to) else {
+        let (Some(from), Some(_)) = (from, to) else {
             return Err(Error::new(format!("samples of {:?} values", steps.from)));
         };
         let channels = steps.from[0];
@@ -80,22 +87,20 @@ impl Transform {
             let problem = format!("a deviation of {count} values for {channels} channels");
             return Err(Error::new(problem));
         }
-        let plane = to / channels;
         let mean = match &steps.mean[..] {
-            [] => None,
-            &[mean] => Some(vec![mean; to]),
-            mean if mean.len() == channels => Some(repeated(mean, plane)),
+            [] => Mean::Planes(vec![0.0; channels]),
+            &[mean] => Mean::Planes(vec![mean; channels]),
+            mean if mean.len() == channels => Mean::Planes(mean.to_vec()),
             // A mean of pixels goes with the pixels.
-            mean if mean.len() == from => Some(match steps.size {
+            mean if mean.len() == from => Mean::Values(Arc::new(match steps.size {
                 Some(size) => resized(mean, [steps.from[1], steps.from[2]], size)?,
                 None => mean.to_vec(),
-            }),
+            })),
             mean => {
                 let problem = format!("a mean of {} values for samples of {from}", mean.len());
                 return Err(Error::new(problem));
             }
         };
-        let mean = mean.map(Arc::new);
         Ok(Self { steps, mean })
     }
 
@@ -139,7 +144,7 @@ impl Transform {
                 .chunks_exact_mut(channels * plane)
                 .for_each(|sample| reverse(sample, plane));
         }
-        self.centre_and_scale(&mut samples);
+        self.centre_and_scale(&mut samples, plane);
         if !steps.deviation.is_empty() {
             let deviations = steps.deviation.iter().map(|&by| T::nearest(by)).cycle();
             for (plane, by) in samples.chunks_exact_mut(plane).zip(deviations) {
@@ -151,21 +156,23 @@ impl Transform {
         Ok(samples)
     }
 
-    fn centre_and_scale<T: Pixel>(&self, samples: &mut [T]) {
+    fn centre_and_scale<T: Pixel>(&self, samples: &mut [T], plane: usize) {
         let scale = T::nearest(self.steps.scale);
         match &self.mean {
-            Some(mean) => {
-                for sample in samples.chunks_mut(mean.len()) {
-                    for (value, &mean) in sample.iter_mut().zip(mean.iter()) {
+            Mean::Planes(means) => {
+                let means = means.iter().map(|&mean| T::nearest(mean)).cycle();
+                for (plane, mean) in samples.chunks_exact_mut(plane).zip(means) {
+                    plane
+                        .iter_mut()
+                        .for_each(|value| *value = value.transformed(mean, scale));
+                }
+            }
+            Mean::Values(means) => {
+                for sample in samples.chunks_mut(means.len()) {
+                    for (value, &mean) in sample.iter_mut().zip(means.iter()) {
                         *value = value.transformed(T::nearest(mean), scale);
                     }
                 }
-            }
-            None => {
-                let zero = T::default();
-                samples
-                    .iter_mut()
-                    .for_each(|value| *value = value.transformed(zero, scale));
             }
         }
     }
@@ -175,13 +182,6 @@ impl Transform {
 pub fn reverse<T>(sample: &mut [T], plane: usize) {
     sample.reverse();
     sample.chunks_mut(plane).for_each(<[T]>::reverse);
-}
-
-fn repeated(values: &[f64], times: usize) -> Vec<f64> {
-    let values = values.iter();
-    values
-        .flat_map(|&value| std::iter::repeat_n(value, times))
-        .collect()
 }
 
 #[cfg(test)]

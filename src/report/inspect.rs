@@ -175,6 +175,7 @@ mod tests {
             group_learning_rates: Vec::new(),
             seconds: 12.34,
             images_per_second: 162.7,
+            seconds_waiting: None,
         };
         let markdown = epochs(&[row]).render(Format::Markdown);
         assert!(

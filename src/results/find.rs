@@ -37,6 +37,12 @@ pub fn status(dir: &Path, identity: &str) -> Status {
     found
 }
 
+/// Whether nothing stands at `dir`, neither a record nor what an interrupted run left: of no run's
+/// identity will [`status`] be anything but [`Status::Absent`].
+pub fn is_absent(dir: &Path) -> bool {
+    !dir.join(RECORD).exists() && !with_suffix(dir, PARTIAL).exists()
+}
+
 /// Whether the record of the run `identity` stands at `dir` as it was written; see [`status`].
 pub fn is_complete_and_unchanged(dir: &Path, identity: &str) -> bool {
     status(dir, identity) == Status::Complete

@@ -30,6 +30,9 @@ pub struct MetricsRow {
     pub seconds: f64,
     /// Training images a second.
     pub images_per_second: f64,
+    /// Part of `seconds` in which training waited for its next batch; absent in older records.
+    #[serde(default)]
+    pub seconds_waiting: Option<f64>,
 }
 
 impl MetricsRow {
@@ -41,8 +44,12 @@ impl MetricsRow {
             }
             _ => String::new(),
         };
+        let share = |waiting: f64| 100.0 * waiting / self.seconds.max(1e-9);
+        let waited = self.seconds_waiting.map_or(String::new(), |waiting| {
+            format!(", {:.1} % of it waiting for data", share(waiting))
+        });
         format!(
-            "epoch {}: training cost {:.4}{evaluated}, {:.1} s, {:.0} images/s",
+            "epoch {}: training cost {:.4}{evaluated}, {:.1} s{waited}, {:.0} images/s",
             self.epoch, self.training_cost, self.seconds, self.images_per_second
         )
     }
@@ -227,6 +234,7 @@ mod tests {
             group_learning_rates: vec![rate("imported", 0.001 * 0.001), rate("default", 0.001)],
             seconds: 12.345678901234567,
             images_per_second: 1e-9,
+            seconds_waiting: Some(0.25),
         }
     }
 
@@ -250,8 +258,32 @@ mod tests {
         write_metrics(&path, &[metrics_row(1, 0.5, None)]).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second\n\
-             1,0.5,,,0.001,imported=1e-6 default=0.001,12.345678901234567,1e-9\n"
+            "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second,seconds_waiting\n\
+             1,0.5,,,0.001,imported=1e-6 default=0.001,12.345678901234567,1e-9,0.25\n"
+        );
+    }
+
+    #[test]
+    fn metrics_of_before_say_nothing_of_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.csv");
+        let header = "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second";
+        fs::write(&path, format!("{header}\n1,0.5,,,0.001,x1=0.001,12.3,8\n")).unwrap();
+        let rows = read_metrics(&path).unwrap();
+        assert_eq!(rows[0].seconds_waiting, None);
+        assert!(rows[0].line().ends_with("12.3 s, 8 images/s"));
+    }
+
+    #[test]
+    fn an_epoch_says_how_much_of_it_waited_for_data() {
+        let row = MetricsRow {
+            seconds: 10.0,
+            ..metrics_row(1, 0.5, None)
+        };
+        let line = row.line();
+        assert!(
+            line.contains("10.0 s, 2.5 % of it waiting for data"),
+            "{line}"
         );
     }
 

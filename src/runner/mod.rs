@@ -8,6 +8,7 @@ pub mod identity;
 pub mod initial;
 pub mod keep;
 pub mod model_file;
+pub mod opened;
 pub mod pixels;
 pub mod predict;
 mod prepare;
@@ -17,15 +18,11 @@ pub mod together;
 mod watch;
 mod write;
 
-use std::path::Path;
-
 use rayon::ThreadPool;
 
 use crate::config::experiment::Experiment;
-use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::plan::Run;
-use crate::results::find::{self, Status};
 use crate::results::record::{self, Record};
 use crate::results::rows::MetricsRow;
 use crate::source;
@@ -75,27 +72,6 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What stands in the place of `run`'s record; `None` if its data or a model that it reads are not
-/// there yet. Writes nothing.
-///
-/// # Errors
-/// A file cannot be read, or the experiment cannot run.
-pub fn status(run: &Run) -> Result<Option<Status>> {
-    let experiment = run.experiment.as_ref();
-    let models_are_there = experiment.models_read().all(|path| path.exists());
-    let Some((train, test)) = setup::present(&experiment.data)?.filter(|_| models_are_there) else {
-        return Ok(None);
-    };
-    let files = setup::open(&train, &test)?;
-    let contents = contents(experiment, &files, &Shared::default())?;
-    let (pixels, _) = pixels::settle(experiment, setup::source(experiment)?.as_ref())?;
-    let setup = identity::setup(experiment, &pixels, &contents)?;
-    Ok(Some(find::status(
-        &run.dir,
-        &identity::run(&setup, experiment, run.seed),
-    )))
-}
-
 /// Trains `run` and puts its record in place, unless one stands there already.
 ///
 /// # Errors
@@ -141,17 +117,14 @@ pub fn check_save_path(run: &Run, outline: &Outline) -> Result<()> {
     model_file::check(path, &description)
 }
 
-fn contents(experiment: &Experiment, files: &Files, shared: &Shared) -> Result<Contents> {
+fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
     let initial = experiment.model.initial_weights.as_deref();
-    let checksum = |data: &Dataset| shared.checksum(data.path(), || data.sha256());
-    let of_source = |path: &Path| shared.checksum(path, || source::sha256(path));
-    let of_initial = |path: &Path| shared.checksum(path, || initial::sha256(path));
     Ok(Contents {
-        train: checksum(&files.train)?,
-        test: checksum(&files.test)?,
-        source: source.map(of_source).transpose()?,
-        initial: initial.map(of_initial).transpose()?,
+        train: files.train.sha256()?,
+        test: files.test.sha256()?,
+        source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
 }
 

@@ -290,44 +290,50 @@ pub fn present(data: &Data) -> Result<Option<(PathBuf, PathBuf)>> {
     }
 }
 
-/// Shape of a sample and number of classes, without writing anything.
-///
-/// # Errors
-/// The training file cannot be read.
-pub fn shape_and_classes(data: &Data) -> Result<([usize; 3], usize)> {
-    match &data.files {
-        DataFiles::Files { train, .. } => {
-            let train = open_file(&data.root.join(train))?;
-            Ok((train.shape(), train.classes()))
-        }
-        DataFiles::Drawn { builtin, .. } => drawn::shape_and_classes(builtin),
-    }
-}
-
 /// Opens both files.
 ///
 /// # Errors
 /// A file cannot be read, or the two do not belong together.
 pub fn open(train: &Path, test: &Path) -> Result<Files> {
-    let train = Arc::new(open_file(train)?);
-    let test = Arc::new(open_file(test)?);
-    if train.shape() != test.shape() {
-        let problem = format!(
-            "its images are {}, those of the training file {}",
-            shape_text(&test.shape()),
-            shape_text(&train.shape())
-        );
-        return Err(Error::new(problem).at(test.path().display()));
+    Files::new(Arc::new(open_file(train)?), Arc::new(open_file(test)?))
+}
+
+/// Opens one of them.
+///
+/// # Errors
+/// It is missing, or cannot be read.
+pub fn open_file(path: &Path) -> Result<Dataset> {
+    match path.exists() {
+        true => Dataset::open(path),
+        false => Err(Error::new("there is no such data file").at(path.display()).help(
+            "paths are relative to the directory in which graft runs; `graft prepare images` makes \
+             data files from pictures",
+        )),
     }
-    if train.classes() != test.classes() {
-        let problem = format!(
-            "it has {} classes, the training file {}",
-            test.classes(),
-            train.classes()
-        );
-        return Err(Error::new(problem).at(test.path().display()));
+}
+
+impl Files {
+    /// # Errors
+    /// The two do not belong together.
+    pub fn new(train: Arc<Dataset>, test: Arc<Dataset>) -> Result<Self> {
+        if train.shape() != test.shape() {
+            let problem = format!(
+                "its images are {}, those of the training file {}",
+                shape_text(&test.shape()),
+                shape_text(&train.shape())
+            );
+            return Err(Error::new(problem).at(test.path().display()));
+        }
+        if train.classes() != test.classes() {
+            let problem = format!(
+                "it has {} classes, the training file {}",
+                test.classes(),
+                train.classes()
+            );
+            return Err(Error::new(problem).at(test.path().display()));
+        }
+        Ok(Self { train, test })
     }
-    Ok(Files { train, test })
 }
 
 fn inputs(files: &Files, pixels: &Pixels, dtype: Dtype) -> Result<Inputs> {
@@ -341,14 +347,4 @@ fn inputs(files: &Files, pixels: &Pixels, dtype: Dtype) -> Result<Inputs> {
         train: split(&files.train, train),
         test: split(&files.test, test),
     })
-}
-
-fn open_file(path: &Path) -> Result<Dataset> {
-    match path.exists() {
-        true => Dataset::open(path),
-        false => Err(Error::new("there is no such data file").at(path.display()).help(
-            "paths are relative to the directory in which graft runs; `graft prepare images` makes \
-             data files from pictures",
-        )),
-    }
 }

@@ -12,14 +12,14 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::setup::{self, Outline};
+use super::opened::Opened;
+use super::setup::Outline;
 use super::shared::Shared;
-use super::{Outcome, Reporter, initial, within};
+use super::{Outcome, Reporter, within};
 use crate::config::experiment::{Experiment, Multipliers};
 use crate::error::{Error, Result};
 use crate::model::spec::LayerSpec;
 use crate::plan::Run;
-use crate::source::SourceModel;
 use crate::train::groups::LayerRate;
 use crate::train::saving::saving;
 
@@ -102,6 +102,7 @@ impl Alike {
 pub struct Groups {
     /// By name of the experiment.
     known: HashMap<String, Option<Alike>>,
+    opened: Opened,
 }
 
 impl Groups {
@@ -118,13 +119,12 @@ impl Groups {
         if candidates.is_empty() {
             return alone;
         }
-        let mut source = None;
-        let Some(alike) = self.alike(experiment, &mut source) else {
+        let Some(alike) = self.alike(experiment) else {
             return alone;
         };
         let mut group = vec![first];
         for other in candidates {
-            let theirs = self.alike(&runs[other].experiment, &mut source);
+            let theirs = self.alike(&runs[other].experiment);
             if theirs.is_some_and(|theirs| theirs.is_like(&alike)) {
                 group.push(other);
             }
@@ -133,15 +133,11 @@ impl Groups {
         (group, abreast)
     }
 
-    /// `source` is the source model of all that might share, once it was read.
-    fn alike(
-        &mut self,
-        experiment: &Experiment,
-        source: &mut Option<SourceModel>,
-    ) -> Option<Alike> {
-        let known = self.known.entry(experiment.name.clone());
+    fn alike(&mut self, experiment: &Experiment) -> Option<Alike> {
+        let Self { known, opened } = self;
+        let known = known.entry(experiment.name.clone());
         let alike = || {
-            let outline = outline(experiment, source).ok()?;
+            let outline = opened.outline(experiment).ok()?;
             Alike::of(experiment, &outline)
         };
         known.or_insert_with(alike).clone()
@@ -211,23 +207,6 @@ fn might_share(one: &Experiment, other: &Experiment) -> bool {
         && one.cache == other.cache
         && one.data.files == other.data.files
         && one.source_model == other.source_model
-}
-
-/// The outline of the runs of `experiment`; reads `source` if it is not there yet.
-fn outline(experiment: &Experiment, source: &mut Option<SourceModel>) -> Result<Outline> {
-    let (shape, classes) = setup::shape_and_classes(&experiment.data)?;
-    if source.is_none() {
-        *source = setup::source(experiment)?;
-    }
-    let initial = experiment.model.initial_weights.as_deref();
-    let initial = initial.map(initial::read).transpose()?;
-    setup::outline(
-        experiment,
-        shape,
-        classes,
-        source.as_ref(),
-        initial.as_ref(),
-    )
 }
 
 /// Bytes of memory that programs may still take; where the system does not say, not much.

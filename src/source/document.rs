@@ -13,7 +13,7 @@ use super::neon::Description;
 use super::pickle::value::Value;
 use super::pieces::Pieces;
 use super::safetensors::{self, Entry, EntryData, StoredData};
-use super::{Format, Kind, SourceModel, neon, unreadable};
+use super::{Format, Kind, SourceModel, neon, opened, unreadable};
 use crate::error::{At, Error, Result};
 use crate::numbers::Numbers;
 
@@ -146,14 +146,14 @@ impl Document {
     /// # Errors
     /// A file that is missing, of no known format, damaged, or a checkpoint.
     pub fn read(path: &Path) -> Result<Self> {
-        let pieces = Pieces::open(path).map_err(|error| unreadable(path, &error))?;
+        let (pieces, sum) = opened(path).map_err(|error| unreadable(path, &error))?;
         let document = match Kind::of_pieces(&pieces).at(path.display())? {
             Kind::Safetensors => from_safetensors(&pieces),
             Kind::Pickle => neon::document(&pieces),
             _ => return from_source(super::read(path)?).at(path.display()),
         };
         let mut document = document.at(path.display())?;
-        document.sha256 = pieces.sha256().at(path.display())?;
+        document.sha256 = sum.end().at(path.display())?.sha256;
         Ok(document)
     }
 

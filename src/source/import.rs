@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use sha2::{Digest, Sha256};
 
 use super::advice;
@@ -122,30 +123,53 @@ pub fn import(
     let planned = matches(&source, target, &contract.rename)?;
     check(&planned, target, contract)?;
     let mut receipt = planned;
-    let mut tensors = Vec::new();
+    let mut taken = Vec::new();
     for (found, entry) in found(&source, target, contract)?
         .into_iter()
         .zip(&mut receipt.tensors)
     {
-        let (Some(found), Outcome::Imported { from, sha256, .. }) = (found, &mut entry.outcome)
-        else {
-            continue;
-        };
-        let tensor = &mut source.layers[found.layer].tensors[found.tensor];
-        let values = match found.last {
-            true => std::mem::take(&mut tensor.values),
-            false => tensor.values.clone(),
-        };
-        from.sha256 = Some(checksum(&values));
-        let values = found.conversion.apply(values, &tensor.shape);
-        *sha256 = Some(checksum(&values));
-        tensors.push(ImportedTensor {
+        if let (Some(found), true) = (found, entry.is_imported()) {
+            let tensor = &mut source.layers[found.layer].tensors[found.tensor];
+            let values = match found.last {
+                true => std::mem::take(&mut tensor.values),
+                false => tensor.values.clone(),
+            };
+            taken.push((found, tensor.shape.clone(), values, entry));
+        }
+    }
+    let taken = taken.into_par_iter();
+    let tensors = taken.map(|(found, shape, values, entry)| {
+        let values = converted(values, found.conversion, &shape, &mut entry.outcome);
+        ImportedTensor {
             layer: entry.layer.clone(),
             role: found.role,
             values,
-        });
+        }
+    });
+    Ok((tensors.collect(), receipt))
+}
+
+/// The values in the target's layout; notes their checksums before and after.
+fn converted(
+    values: Numbers,
+    conversion: Conversion,
+    shape: &[usize],
+    outcome: &mut Outcome,
+) -> Numbers {
+    let before = checksum(&values);
+    let (values, after) = match conversion.keeps_order() {
+        true => (values, before.clone()),
+        false => {
+            let values = conversion.apply(values, shape);
+            let after = checksum(&values);
+            (values, after)
+        }
+    };
+    if let Outcome::Imported { from, sha256, .. } = outcome {
+        from.sha256 = Some(before);
+        *sha256 = Some(after);
     }
-    Ok((tensors, receipt))
+    values
 }
 
 /// Where the values of a tensor of the target are in the source.
@@ -223,6 +247,9 @@ fn check_values(found: &Found) -> Result<()> {
     let place = format!("layer `{}`: {name}", found.layer.name);
     if values.len() != found.tensor.count() {
         return Err(Error::new("the source model has no values yet").at(place));
+    }
+    if values.is_finite() {
+        return Ok(());
     }
     let Some((position, value)) = not_finite(values) else {
         return Ok(());

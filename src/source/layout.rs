@@ -51,6 +51,11 @@ impl Conversion {
         }
     }
 
+    /// Whether the values stay as they are.
+    pub fn keeps_order(self) -> bool {
+        matches!(self, Conversion::AsIs | Conversion::Flatten)
+    }
+
     /// `values` of `shape`, in the target's layout.
     pub fn apply(self, values: Numbers, shape: &[usize]) -> Numbers {
         match (self, shape) {

@@ -33,10 +33,11 @@ mod strides;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};
-use crate::files::FileStamp;
+use crate::files::stamps::{self, Aside};
 use crate::model::spec::NetworkSpec;
 use crate::numbers::Numbers;
 use archive::Archive;
@@ -112,7 +113,7 @@ pub enum Format {
 /// # Errors
 /// A file that is missing, of no known format, or damaged.
 pub fn read(path: &Path) -> Result<SourceModel> {
-    let pieces = Pieces::open(path).map_err(|error| unreadable(path, &error))?;
+    let (pieces, sum) = opened(path).map_err(|error| unreadable(path, &error))?;
     let contents = match Kind::of_pieces(&pieces).at(path.display())? {
         Kind::Hdf5 => keras::read(path, &pieces),
         kind => contents(kind, &pieces).at(path.display()),
@@ -120,13 +121,20 @@ pub fn read(path: &Path) -> Result<SourceModel> {
     let mut model = SourceModel {
         path: path.to_path_buf(),
         format: contents.format,
-        sha256: pieces.sha256().at(path.display())?,
+        sha256: sum.end().at(path.display())?.sha256,
         layers: contents.layers,
         metadata: contents.metadata,
         origin: None,
     };
     model.origin = origin::recognize(&model);
     Ok(model)
+}
+
+/// The file at `path`, and its checksum in the making.
+fn opened(path: &Path) -> io::Result<(Pieces, Aside)> {
+    let file = fs::File::open(path)?;
+    let sum = Aside::begin(path, &file)?;
+    Ok((Pieces::of_file(file)?, sum))
 }
 
 /// What is in a file that is not HDF5.
@@ -166,7 +174,7 @@ fn unknown(what: &str) -> Error {
 pub fn sha256(path: &Path) -> Result<String> {
     // Opening first: it tells a missing file apart, for the remedy.
     fs::File::open(path).map_err(|error| unreadable(path, &error))?;
-    Ok(FileStamp::of(path)?.sha256)
+    Ok(stamps::stamp(path)?.sha256)
 }
 
 impl SourceModel {
@@ -200,6 +208,13 @@ impl SourceModel {
             metadata: BTreeMap::new(),
             origin: None,
         }
+    }
+
+    /// The same without the values of its tensors: all that `matches` needs.
+    pub fn without_values(mut self) -> Self {
+        let tensors = self.layers.iter_mut().flat_map(|layer| &mut layer.tensors);
+        tensors.for_each(|tensor| tensor.values = Numbers::default());
+        self
     }
 
     /// Number of values in all tensors.

@@ -10,10 +10,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
-
 use crate::error::{Error, Result};
-use crate::files::hexadecimal;
 
 /// Bytes that are read at a time; a multiple of every element's size.
 pub const BLOCK: usize = 1 << 16;
@@ -31,7 +28,14 @@ impl Pieces {
     /// # Errors
     /// Whatever the file system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = fs::File::open(path)?;
+        Self::of_file(fs::File::open(path)?)
+    }
+
+    /// A file that is open.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn of_file(file: fs::File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -120,16 +124,6 @@ impl Pieces {
             place += size;
         }
         Ok(None)
-    }
-
-    /// Checksum of all bytes, in hexadecimal.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn sha256(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        self.for_each_block(0, self.len, &mut |block| hash.update(block))?;
-        Ok(hexadecimal(&hash.finalize()))
     }
 
     /// The bytes for readers that want to read and seek.

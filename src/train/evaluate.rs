@@ -35,7 +35,7 @@ pub fn evaluate(
     let order = (0..data.len()).collect();
     let mut confidences = Vec::with_capacity(data.len() * classes);
     for batch in loader::batches(split, order, batch_size)? {
-        let features = prefix.of(batch?.entering, split);
+        let features = prefix.of(batch?.entering, split.transform.shape());
         let logits = rest.forward(features, None).features();
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
         if logits.iter().any(|logit| !logit.is_finite()) {

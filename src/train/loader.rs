@@ -41,15 +41,14 @@ impl From<batches::Batch> for Batch {
     }
 }
 
+/// Batches, one after another; the first are read before they are asked for.
+pub type Loading = Box<dyn Iterator<Item = Result<Batch>> + Send>;
+
 /// Goes through the samples of `split` in this order, `size` at a time.
 ///
 /// # Errors
 /// As [`Batches::new`].
-pub fn batches(
-    split: &Split,
-    order: Vec<usize>,
-    size: usize,
-) -> Result<Box<dyn Iterator<Item = Result<Batch>>>> {
+pub fn batches(split: &Split, order: Vec<usize>, size: usize) -> Result<Loading> {
     match &split.features {
         None => {
             let (data, transform) = (split.data.clone(), split.transform.clone());

@@ -36,7 +36,7 @@ use checkpoint::Checkpoint;
 use evaluate::Evaluation;
 use features::Features;
 use groups::LayerRate;
-use loader::Batch;
+use loader::{Batch, Loading};
 use prefix::Prefix;
 use schedule::Time;
 use updates::Updates;
@@ -99,8 +99,10 @@ pub struct Progress {
     /// Samples and summed cost of those batches.
     pub samples: usize,
     pub cost: f64,
-    /// Seconds spent on the current epoch.
+    /// Seconds spent on the current epoch, and those of them spent waiting for batches.
     pub seconds: f64,
+    #[serde(default)]
+    pub waiting: f64,
     /// A row a finished epoch.
     pub rows: Vec<MetricsRow>,
 }
@@ -114,6 +116,8 @@ pub struct Trainer<'a> {
     trained: Network,
     updates: Updates,
     progress: Progress,
+    /// An epoch to come, and its batches: the first are being read.
+    ahead: Option<(usize, Loading)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -153,6 +157,7 @@ impl<'a> Trainer<'a> {
             trained,
             updates,
             progress: Progress::default(),
+            ahead: None,
         })
     }
 
@@ -224,6 +229,50 @@ impl<'a> Trainer<'a> {
         )
     }
 
+    /// One update of every group, on a batch of images of this shape, the epoch having so many steps.
+    /// Returns the summed cost of the batch and its confidences, as they were before the update.
+    ///
+    /// # Errors
+    /// The cost is no longer a number.
+    pub fn step(
+        &mut self,
+        batch: Batch,
+        shape: [usize; 3],
+        steps: usize,
+    ) -> Result<(f64, Vec<f64>)> {
+        let Progress {
+            epoch, batch: step, ..
+        } = self.progress;
+        let draw = Draw {
+            seed: self.seed,
+            epoch,
+            samples: &batch.samples,
+        };
+        let features = self.prefix.of(batch.entering, shape).autodiff();
+        let logits = self.trained.forward(features, Some(draw)).features();
+        let [_, classes] = logits.dims();
+
+        let host = logits.clone().inner().into_data();
+        let host: Vec<f64> = host.iter::<f64>().collect();
+        let confidences = loss::confidences(&host, classes, self.experiment.dtype);
+        let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
+        if host.iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::new(format!(
+                "the cost is no longer a number in epoch {}, batch {}",
+                epoch + 1,
+                step + 1
+            ))
+            .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
+        }
+
+        let mut gradients =
+            loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
+        let time = Time { epoch, step, steps };
+        let network = self.trained.clone();
+        self.trained = self.updates.step(network, &mut gradients, time);
+        Ok((cost, confidences))
+    }
+
     /// What the update rule of each trained tensor remembers of it, as [`Updates::states`] says.
     ///
     /// # Errors
@@ -270,27 +319,27 @@ impl<'a> Trainer<'a> {
 
     fn train_epoch(&mut self, train: &Split, observer: &mut dyn Observer) -> Result<End> {
         let batch_size = self.experiment.batch_size;
-        let order = order::samples(
-            &self.experiment.data,
-            self.seed,
-            self.progress.epoch,
-            train.data.len(),
-            batch_size,
-        );
-        let done = (self.progress.batch * batch_size).min(order.len());
-        let batches = loader::batches(train, order[done..].to_vec(), batch_size)?;
-        let steps = order.len().div_ceil(batch_size);
+        let epoch = self.progress.epoch;
+        let steps = order::batches(&self.experiment.data, epoch, train.data.len(), batch_size);
+        let mut batches = match self.ahead.take() {
+            Some((of, batches)) if (of, 0) == (epoch, self.progress.batch) => batches,
+            _ => self.batches(train, epoch, self.progress.batch)?,
+        };
         let started = Instant::now();
         let before = self.progress.seconds;
-        for batch in batches {
-            let batch = batch?;
+        loop {
+            let asked = Instant::now();
+            let Some(batch) = batches.next().transpose()? else {
+                if epoch + 1 < self.experiment.epochs {
+                    // While this epoch is evaluated and closed.
+                    self.ahead = Some((epoch + 1, self.batches(train, epoch + 1, 0)?));
+                }
+                return Ok(End::Complete);
+            };
+            self.progress.waiting += asked.elapsed().as_secs_f64();
             let size = batch.samples.len();
-            let Progress {
-                epoch,
-                batch: number,
-                ..
-            } = self.progress;
-            let (cost, confidences) = self.step(batch, train, steps)?;
+            let number = self.progress.batch;
+            let (cost, confidences) = self.step(batch, train.transform.shape(), steps)?;
             self.progress.batch += 1;
             self.progress.samples += size;
             self.progress.cost += cost;
@@ -312,42 +361,16 @@ impl<'a> Trainer<'a> {
                 return Ok(End::Stopped);
             }
         }
-        Ok(End::Complete)
     }
 
-    /// One update of every group. Returns the batch's summed cost and its confidences.
-    fn step(&mut self, batch: Batch, train: &Split, steps: usize) -> Result<(f64, Vec<f64>)> {
-        let Progress {
-            epoch, batch: step, ..
-        } = self.progress;
-        let draw = Draw {
-            seed: self.seed,
-            epoch,
-            samples: &batch.samples,
-        };
-        let features = self.prefix.of(batch.entering, train).autodiff();
-        let logits = self.trained.forward(features, Some(draw)).features();
-        let [_, classes] = logits.dims();
-
-        let host = logits.clone().inner().into_data();
-        let host: Vec<f64> = host.iter::<f64>().collect();
-        let confidences = loss::confidences(&host, classes, self.experiment.dtype);
-        let cost = loss::reported(self.experiment.loss.name, &confidences, &batch.labels);
-        if host.iter().any(|logit| !logit.is_finite()) {
-            return Err(Error::new(format!(
-                "the cost is no longer a number in epoch {}, batch {}",
-                epoch + 1,
-                step + 1
-            ))
-            .help("training has diverged: lower optimizer.learning_rate, or preprocessing.scale"));
-        }
-
-        let mut gradients =
-            loss::descended(&self.experiment.loss, logits, self.labels(&batch.labels)).backward();
-        let time = Time { epoch, step, steps };
-        let network = self.trained.clone();
-        self.trained = self.updates.step(network, &mut gradients, time);
-        Ok((cost, confidences))
+    /// The batches of `epoch` but the first `done`.
+    fn batches(&self, train: &Split, epoch: usize, done: usize) -> Result<Loading> {
+        let Experiment {
+            data, batch_size, ..
+        } = self.experiment;
+        let mut order = order::samples(data, self.seed, epoch, train.data.len(), *batch_size);
+        order.drain(..(done * batch_size).min(order.len()));
+        loader::batches(train, order, *batch_size)
     }
 
     fn labels(&self, labels: &[u32]) -> Tensor<1, Int> {
@@ -378,9 +401,10 @@ impl<'a> Trainer<'a> {
             group_learning_rates: self.updates.group_rates(last),
             seconds: progress.seconds,
             images_per_second: samples as f64 / progress.seconds.max(1e-9),
+            seconds_waiting: Some(progress.waiting),
         });
         progress.epoch += 1;
         (progress.batch, progress.samples) = (0, 0);
-        (progress.cost, progress.seconds) = (0.0, 0.0);
+        (progress.cost, progress.seconds, progress.waiting) = (0.0, 0.0, 0.0);
     }
 }

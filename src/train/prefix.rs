@@ -60,15 +60,16 @@ impl Prefix {
         self.network.tensors()
     }
 
-    /// What the layers give for a batch of samples of `split`: computed, or as it was kept.
-    pub fn of(&self, batch: Entering, split: &Split) -> Values {
+    /// What the layers give for a batch of samples: computed from images of `shape`, (channels,
+    /// height, width), or as it was kept.
+    pub fn of(&self, batch: Entering, shape: [usize; 3]) -> Values {
         match batch {
             Entering::Features(features) => self.form.values(features, &self.device),
             Entering::Pixels(pixels) if self.form.kept_in == self.form.dtype => {
-                self.forward(pixels, split)
+                self.forward(pixels, shape)
             }
             Entering::Pixels(pixels) => {
-                let values = self.form.rounded(self.numbers(pixels, split));
+                let values = self.form.rounded(self.numbers(pixels, shape));
                 self.form.values(values, &self.device)
             }
         }
@@ -89,7 +90,7 @@ impl Prefix {
         let order = (first..split.data.len()).collect();
         let (data, transform) = (split.data.clone(), split.transform.clone());
         for batch in Batches::new(data, order, batch_size, transform)? {
-            let values = self.numbers(batch?.pixels, split);
+            let values = self.numbers(batch?.pixels, split.transform.shape());
             if !sink(self.form.bytes(values))? {
                 return Ok(false);
             }
@@ -97,14 +98,14 @@ impl Prefix {
         Ok(true)
     }
 
-    fn forward(&self, pixels: Numbers, split: &Split) -> Values {
-        let images = network::images(pixels, split.transform.shape(), &self.device);
+    fn forward(&self, pixels: Numbers, shape: [usize; 3]) -> Values {
+        let images = network::images(pixels, shape, &self.device);
         // Dropout in a frozen layer stands still, so there is nothing to draw.
         self.network.forward(images, None)
     }
 
-    fn numbers(&self, pixels: Numbers, split: &Split) -> Numbers {
-        layer::numbers(match self.forward(pixels, split) {
+    fn numbers(&self, pixels: Numbers, shape: [usize; 3]) -> Numbers {
+        layer::numbers(match self.forward(pixels, shape) {
             Values::Maps(maps) => maps.into_data(),
             Values::Features(features) => features.into_data(),
         })

@@ -1,6 +1,7 @@
 //! Models that other programs wrote: tests/make_foreign_models.py says what is in them.
 
 use super::*;
+use crate::files::FileStamp;
 use crate::numbers::Dtype;
 
 /// Tensor `index` of the network in the fixtures.

@@ -1,0 +1,339 @@
+//! VGG-16 in graft, a forward pass or a training step at a time, for `benches/run.py`, which lets
+//! PyTorch take its turn in between.
+//!
+//! `vgg EXPERIMENT SIZE BATCH PIXELS LABELS`: the network that the experiment declares, with its
+//! initial weights, on images of 3 x SIZE x SIZE. PIXELS holds batches of f32 one after another, LABELS
+//! a u32 for each image. Then a command a line on the standard input, an answer a line on the standard
+//! output: a figure, or several.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hint::black_box;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::module::conv2d_weight_backward;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Distribution, Tensor};
+use graft::config::{self, Overrides, experiment::Experiment};
+use graft::error::{At, Error, Result};
+use graft::model::backend;
+use graft::model::layer::{Layer, Values};
+use graft::model::network::{self, Network, Weights};
+use graft::model::spec::{LayerSpec, NetworkSpec, Operation};
+use graft::numbers::{Dtype, Numbers};
+use graft::runner::initial;
+use graft::runner::setup::{self, Outline};
+use graft::train::Trainer;
+use graft::train::loader::{Batch, Entering};
+
+const COMMANDS: &str =
+    "`forward N`, `step N`, `layers`, `layer NAME forward|data|weight` or `peak`";
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    match arguments.is_empty() {
+        true => {
+            eprintln!("benches/run.py runs this program; see there");
+            ExitCode::SUCCESS
+        }
+        false => match answer_all(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn answer_all(arguments: &[String]) -> Result<()> {
+    let [experiment, size, batch, pixels, labels] = arguments else {
+        return Err(Error::new("give EXPERIMENT SIZE BATCH PIXELS LABELS"));
+    };
+    let experiment = config::load(Path::new(experiment), &Overrides::default())?;
+    let batches = Batches::read(number(size)?, number(batch)?, pixels, labels)?;
+    let mut bench = Bench::new(&experiment, batches)?;
+    let mut output = io::stdout().lock();
+    writeln!(output, "ready")?;
+    for line in io::stdin().lock().lines() {
+        let answer = bench.answer(&line?)?;
+        writeln!(output, "{answer}")?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+fn number(text: &str) -> Result<usize> {
+    text.parse()
+        .map_err(|_| Error::new("is no number").at(text))
+}
+
+/// What the files of batches hold.
+struct Batches {
+    size: usize,
+    batch: usize,
+    pixels: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl Batches {
+    fn read(size: usize, batch: usize, pixels: &str, labels: &str) -> Result<Self> {
+        let pixels = fs::read(pixels).at(pixels)?;
+        let labels = fs::read(labels).at(labels)?;
+        let pixels = pixels
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes));
+        let labels = labels
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| u32::from_le_bytes(bytes));
+        Ok(Self {
+            size,
+            batch,
+            pixels: pixels.collect(),
+            labels: labels.collect(),
+        })
+    }
+
+    fn get(&self, index: usize) -> Result<(Numbers, Vec<u32>)> {
+        let values = self.batch * 3 * self.size * self.size;
+        let pixels = self.pixels.chunks_exact(values).nth(index);
+        let labels = self.labels.chunks_exact(self.batch).nth(index);
+        let (Some(pixels), Some(labels)) = (pixels, labels) else {
+            return Err(Error::new(format!("there is no batch {index}")));
+        };
+        Ok((Numbers::F32(pixels.to_vec()), labels.to_vec()))
+    }
+}
+
+/// The network, once a command has asked for it, in the two forms that it takes.
+struct Bench<'a> {
+    experiment: &'a Experiment,
+    batches: Batches,
+    outline: Outline,
+    device: Device,
+    forward: Option<Network>,
+    trainer: Option<Trainer<'a>>,
+    layers: HashMap<String, OneLayer>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(experiment: &'a Experiment, batches: Batches) -> Result<Self> {
+        let shape = [3, batches.size, batches.size];
+        let classes = experiment.model.classes.unwrap_or(2);
+        Ok(Self {
+            outline: setup::outline(experiment, shape, classes, None, None)?,
+            device: backend::device(experiment.backend, experiment.dtype)?,
+            experiment,
+            batches,
+            forward: None,
+            trainer: None,
+            layers: HashMap::new(),
+        })
+    }
+
+    fn answer(&mut self, line: &str) -> Result<String> {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["forward", index] => self.forward(number(index)?),
+            ["step", index] => self.step(number(index)?),
+            ["layers"] => Ok(self.convolutions()),
+            ["layer", name, pass] => self.layer(name, pass),
+            ["peak"] => peak(),
+            _ => Err(Error::new(format!("`{line}` is not {COMMANDS}"))),
+        }
+    }
+
+    /// Seconds of a forward pass without gradients; the outputs.
+    fn forward(&mut self, index: usize) -> Result<String> {
+        let (pixels, _) = self.batches.get(index)?;
+        let network = match self.forward.take() {
+            Some(network) => network,
+            None => {
+                let spec = &self.outline.spec;
+                let weights = weights(self.experiment, spec)?;
+                Network::new(spec, weights, 0, Dtype::F32, &self.device)?
+            }
+        };
+        let started = Instant::now();
+        let images = network::images(pixels, self.outline.spec.input, &self.device);
+        let logits = network.forward(images, None).features().into_data();
+        let seconds = started.elapsed().as_secs_f64();
+        self.forward = Some(network);
+        let logits: Vec<String> = logits
+            .iter::<f32>()
+            .map(|value| value.to_string())
+            .collect();
+        Ok(format!("{seconds} {}", logits.join(" ")))
+    }
+
+    /// Seconds of a training step; the mean cost of the batch before it.
+    fn step(&mut self, index: usize) -> Result<String> {
+        let (pixels, labels) = self.batches.get(index)?;
+        let size = labels.len();
+        let batch = Batch {
+            samples: (index * size..).take(size).collect(),
+            labels,
+            entering: Entering::Pixels(pixels),
+        };
+        let Outline { spec, rates, .. } = &self.outline;
+        let trainer = match &mut self.trainer {
+            Some(trainer) => trainer,
+            none => {
+                let weights = weights(self.experiment, spec)?;
+                let device = self.device.clone();
+                none.insert(Trainer::new(
+                    self.experiment,
+                    spec,
+                    rates,
+                    weights,
+                    0,
+                    device,
+                )?)
+            }
+        };
+        let started = Instant::now();
+        let (cost, _) = trainer.step(batch, spec.input, 1)?;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(format!("{seconds} {}", cost / size as f64))
+    }
+
+    /// `name,channels,filters,side` of each convolution.
+    fn convolutions(&self) -> String {
+        let layers = self.outline.spec.layers.iter();
+        let convolutions = layers.filter(|layer| is_convolution(layer));
+        let text = convolutions.map(|layer| {
+            let [filters, channels, ..] = layer.parameters[0].shape[..] else {
+                unreachable!("a convolution's weight has four dimensions")
+            };
+            format!("{},{channels},{filters},{}", layer.name, layer.output[1])
+        });
+        text.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Seconds of one pass of a convolution alone.
+    fn layer(&mut self, name: &str, pass: &str) -> Result<String> {
+        let layer = match self.layers.remove(name) {
+            Some(layer) => layer,
+            None => OneLayer::new(&self.outline.spec, name, self.batches.batch, &self.device)?,
+        };
+        let seconds = layer.pass(pass)?;
+        self.layers.clear(); // One layer's tensors at a time.
+        self.layers.insert(name.to_owned(), layer);
+        Ok(seconds.to_string())
+    }
+}
+
+/// The values of `model.initial_weights`.
+fn weights(experiment: &Experiment, spec: &NetworkSpec) -> Result<Weights> {
+    let path = experiment.model.initial_weights.as_deref();
+    let path = path.ok_or_else(|| Error::new("the experiment has no model.initial_weights"))?;
+    let model = initial::read(path)?;
+    initial::check(&model, spec)?;
+    initial::weights(model, spec)
+}
+
+fn is_convolution(layer: &LayerSpec) -> bool {
+    matches!(layer.operation, Operation::Convolution { .. })
+}
+
+/// A convolution with something to work on.
+struct OneLayer {
+    layer: Layer,
+    weight: Tensor<4>,
+    /// (batch, channels, height, width)
+    input: Tensor<4>,
+    /// The gradient of its output.
+    gradient: Tensor<4>,
+}
+
+impl OneLayer {
+    fn new(spec: &NetworkSpec, name: &str, batch: usize, device: &Device) -> Result<Self> {
+        let place = spec
+            .layers
+            .iter()
+            .position(|l| l.name == name && is_convolution(l));
+        let place = place.ok_or_else(|| Error::new("is no convolution").at(name))?;
+        let layer = &spec.layers[place];
+        let weight = &layer.parameters[0].shape;
+        let of = |shape: &[usize]| {
+            let shape: [usize; 4] = std::array::from_fn(|i| shape[i]);
+            Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), device)
+        };
+        let maps = |shape: &[usize]| of(&[&[batch], shape].concat());
+        let weight = of(weight);
+        let values = weight.to_data().iter::<f32>().collect::<Vec<_>>();
+        Ok(Self {
+            layer: Layer::new(layer, 1, &device.clone().autodiff(), |_| {
+                Numbers::F32(values.clone())
+            }),
+            weight,
+            input: maps(spec.input_shape(place)),
+            gradient: maps(&layer.output),
+        })
+    }
+
+    fn pass(&self, pass: &str) -> Result<f64> {
+        match pass {
+            "forward" => {
+                let layer = self.layer.valid();
+                Ok(seconds(|| {
+                    layer.forward("", Values::Maps(self.input.clone()), None)
+                }))
+            }
+            "weight" => {
+                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+                let (input, gradient) = (self.input.clone(), self.gradient.clone());
+                let weight = self.weight.clone();
+                Ok(seconds(|| {
+                    conv2d_weight_backward(input, weight, gradient, options)
+                }))
+            }
+            "data" => Ok(self.data_gradient()),
+            _ => Err(Error::new(format!(
+                "`{pass}` is not forward, data or weight"
+            ))),
+        }
+    }
+
+    /// Burn lets nobody hand over a gradient: that of a sum, all ones, is passed through a layer whose
+    /// weight is frozen. What the sum alone takes is subtracted.
+    fn data_gradient(&self) -> f64 {
+        let frozen = self.layer.clone().freeze();
+        let tracked = |tensor: &Tensor<4>| Tensor::from_inner(tensor.clone()).require_grad();
+        let Values::Maps(output) = frozen.forward("", Values::Maps(tracked(&self.input)), None)
+        else {
+            unreachable!("a convolution makes maps")
+        };
+        let sum = output.sum();
+        let with = seconds(|| sum.backward());
+        let sum = tracked(&self.gradient).sum();
+        with - seconds(|| sum.backward())
+    }
+}
+
+fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
+    let started = Instant::now();
+    black_box(work());
+    started.elapsed().as_secs_f64()
+}
+
+/// Most memory that this process has held so far, in bytes (Linux).
+fn peak() -> Result<String> {
+    let status = fs::read_to_string("/proc/self/status").at("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib = kib.and_then(|kib| kib.trim().parse::<u64>().ok());
+    let kib = kib.ok_or_else(|| Error::new("no VmHWM").at("/proc/self/status"))?;
+    Ok((kib * 1024).to_string())
+}
