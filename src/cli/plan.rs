@@ -186,7 +186,7 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
 fn groups(runs: &[Run], outlines: &[Option<Rc<Outline>>], pending: &[bool]) -> String {
     let mut groups: Vec<(Alike, Vec<&Run>)> = Vec::new();
     for ((run, outline), _) in runs.iter().zip(outlines).zip(pending).filter(|(_, p)| **p) {
-        let outline = outline.as_ref();
+        let outline = outline.as_deref();
         let Some(alike) = outline.and_then(|outline| Alike::of(&run.experiment, outline)) else {
             continue;
         };

@@ -18,12 +18,9 @@ pub mod together;
 mod watch;
 mod write;
 
-use std::path::Path;
-
 use rayon::ThreadPool;
 
 use crate::config::experiment::Experiment;
-use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::plan::Run;
 use crate::results::record::{self, Record};
@@ -120,17 +117,14 @@ pub fn check_save_path(run: &Run, outline: &Outline) -> Result<()> {
     model_file::check(path, &description)
 }
 
-fn contents(experiment: &Experiment, files: &Files, shared: &Shared) -> Result<Contents> {
+fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
     let initial = experiment.model.initial_weights.as_deref();
-    let checksum = |data: &Dataset| shared.checksum(data.path(), || data.sha256());
-    let of_source = |path: &Path| shared.checksum(path, || source::sha256(path));
-    let of_initial = |path: &Path| shared.checksum(path, || initial::sha256(path));
     Ok(Contents {
-        train: checksum(&files.train)?,
-        test: checksum(&files.test)?,
-        source: source.map(of_source).transpose()?,
-        initial: initial.map(of_initial).transpose()?,
+        train: files.train.sha256()?,
+        test: files.test.sha256()?,
+        source: source.map(source::sha256).transpose()?,
+        initial: initial.map(initial::sha256).transpose()?,
     })
 }
 

@@ -66,7 +66,7 @@ pub fn prepare<'a>(
     }
     let (train, test) = setup::files(&experiment.data)?;
     let files = setup::open(&train, &test)?;
-    let contents = contents(experiment, &files, shared)?;
+    let contents = contents(experiment, &files)?;
     let source = setup::source(experiment)?;
     let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
     let setup = identity::setup(experiment, &pixels, &contents)?;
