@@ -9,6 +9,11 @@ use super::convolution::{Padding, Shape};
 use super::disjoint::Disjoint;
 use super::matrix::{Matrix, multiply};
 
+/// Values of all partial sums of a weight's gradient together, and the pieces into which its work is
+/// cut.
+const ROOM: usize = 1 << 22;
+const PIECES: usize = 16;
+
 /// y = x * w, plus bias, then ReLU. All as of [`super::convolution::forward`].
 pub fn forward(
     shape: &Shape,
@@ -99,13 +104,8 @@ pub fn weight_gradient(
     output: Option<&[f32]>,
     dw: &mut [f32],
 ) {
-    /// Values of all partial sums together, and the pieces into which the work is cut.
-    const ROOM: usize = 1 << 22;
-    const PIECES: usize = 16;
-    let filter = shape.filter();
-    let filters = shape.filters / shape.groups;
-    let cells = shape.kernel[0] * shape.kernel[1];
-    let blocks = blocks(shape);
+    let (filter, filters) = (shape.filter(), shape.filters / shape.groups);
+    let (cells, blocks) = (shape.kernel[0] * shape.kernel[1], blocks(shape));
     let units = shape.batch * blocks.len();
     // Each partial sum goes over some blocks of pixels; where there is no room for many, filters
     // are cut by channels, too.
@@ -146,14 +146,15 @@ pub fn weight_gradient(
         },
     );
     if partials > 1 {
-        let sums = &sums;
-        dw.par_iter_mut()
-            .with_min_len(4096)
-            .enumerate()
-            .for_each(|(place, dw)| {
-                *dw = sums[place..].iter().step_by(count).sum();
-            });
+        add_up(&sums, dw);
     }
+}
+
+/// The sum of all parts, each of the size of the result, one after another.
+fn add_up(parts: &[f32], sums: &mut [f32]) {
+    let count = sums.len();
+    let sums = sums.par_iter_mut().with_min_len(4096).enumerate();
+    sums.for_each(|(place, sum)| *sum = parts[place..].iter().step_by(count).sum());
 }
 
 /// Pixels, counted row after row.

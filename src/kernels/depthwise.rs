@@ -180,15 +180,22 @@ impl Layout {
             }
             let start = row * self.stride * self.phase;
             let row = &mut buffer[start..][..self.stride * self.phase];
-            if apart == 1 && self.stride == 1 {
-                let count = width.min(self.phase - before[1]);
-                row[before[1]..][..count].copy_from_slice(&values[..count]);
-                continue;
-            }
-            for (nth, &value) in values.iter().enumerate() {
-                let column = before[1] + nth * apart;
-                if column / self.stride < self.phase {
-                    row[self.column(column)] = value;
+            match self.stride {
+                1 => {
+                    let places = row[before[1]..].iter_mut().step_by(apart);
+                    places.zip(values).for_each(|(to, from)| *to = *from);
+                }
+                // Only errors are set apart, and their pass has no stride.
+                stride => {
+                    for (nth, phase) in row.chunks_exact_mut(self.phase).enumerate() {
+                        // The first value whose padded column belongs to the phase, and its place.
+                        let first = (nth + stride * before[1] - before[1]) % stride;
+                        let start = (before[1] + first) / stride;
+                        let values = values.get(first..).unwrap_or_default();
+                        let values = values.iter().step_by(stride);
+                        let places = phase[start..].iter_mut();
+                        places.zip(values).for_each(|(to, from)| *to = *from);
+                    }
                 }
             }
         }

@@ -313,3 +313,43 @@ fn is_flex(device: &burn::tensor::Device) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn address(tensor: &Tensor<2>) -> *const u8 {
+        primitive(tensor.clone()).bytes().as_ptr()
+    }
+
+    #[test]
+    fn parameters_that_nobody_else_has_are_moved_where_they_are() {
+        let tensor = |value: f32| Tensor::<2>::full([300, 300], value, &Device::flex());
+        let rule = Momentum {
+            rate: 0.5,
+            momentum: 0.5,
+            nesterov: false,
+            weight_decay: 0.0,
+        };
+        let (weights, velocity) = (tensor(1.0), tensor(2.0));
+        let places = [address(&weights), address(&velocity)];
+        let (weights, velocity) = descend(rule, weights, velocity, tensor(4.0));
+        assert_eq!([address(&weights), address(&velocity)], places);
+        let kept = weights.clone();
+        let (moved, _) = descend(rule, weights, velocity, tensor(4.0));
+        let first = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().next();
+        assert_eq!(first(kept), Some(0.0), "what others have stays as it was");
+        assert_eq!(first(moved), Some(-2.5));
+    }
+
+    #[test]
+    fn only_what_is_f32_and_on_the_processor_is_for_the_kernels() {
+        let device = Device::flex();
+        let single = Tensor::<1>::zeros([2], (&device, DType::F32));
+        let double = Tensor::<1>::zeros([2], (&device, DType::F64));
+        assert!(is_for(&single) && !is_for(&double));
+        assert!(is_for(&Tensor::from_inner(single)));
+    }
+}
