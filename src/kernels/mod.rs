@@ -26,3 +26,5 @@ mod simd;
 mod tasks;
 mod wide;
 mod winograd;
+
+pub use simd::InstructionSet;

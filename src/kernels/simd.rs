@@ -6,6 +6,7 @@
 //!
 //! It knows nothing of convolutions.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 /// Values in a vector.
@@ -58,8 +59,18 @@ pub enum InstructionSet {
     Portable,
 }
 
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "AVX-512",
+            Self::Avx2 => "AVX2",
+            Self::Portable => "portable code",
+        })
+    }
+}
+
 impl InstructionSet {
-    /// The widest that this processor has; `GRAFT_SIMD=avx2` or `portable` asks for less.
+    /// The widest that this processor has.
     pub fn best() -> Self {
         static BEST: OnceLock<InstructionSet> = OnceLock::new();
         *BEST.get_or_init(|| Self::all()[0])

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use super::layer;
 use crate::config::experiment::Backend;
 use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
 use crate::numbers::Dtype;
 
 /// The device on which `backend` computes in `dtype`.
@@ -31,7 +32,10 @@ pub fn device(backend: Backend, dtype: Dtype) -> Result<Device> {
 /// The backend in words, for records: its name and what does the work.
 pub fn describe(backend: Backend) -> String {
     match backend {
-        Backend::Cpu => "processor, by burn-flex".to_string(),
+        Backend::Cpu => format!(
+            "processor, by graft's kernels ({}) and burn-flex",
+            InstructionSet::best()
+        ),
         Backend::Ndarray => "processor, by burn-ndarray".to_string(),
         Backend::Wgpu => "graphics adapter, by burn-wgpu".to_string(),
         Backend::Cuda(index) => format!("CUDA device {index}, by burn-cuda"),
@@ -45,14 +49,15 @@ pub fn arithmetic() -> String {
     let models = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = models.lines().find(|line| line.starts_with("model name"));
     format!(
-        "{ARITHMETIC}, {}, {}",
+        "{ARITHMETIC}, {}, {}, {}",
+        InstructionSet::best(),
         std::env::consts::ARCH,
         model.unwrap_or_default()
     )
 }
 
 /// Changes when a kernel gives other bits than before.
-const ARITHMETIC: &str = "burn-flex 0.22.1";
+const ARITHMETIC: &str = "kernels 1, burn-flex 0.22.1";
 
 /// Threads that the processor's backends use.
 pub fn threads() -> usize {

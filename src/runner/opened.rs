@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::setup::{self, Files, Outline};
-use super::shared::Shared;
 use super::{contents, identity, initial, pixels};
 use crate::config::experiment::{Data, DataFiles, Experiment};
 use crate::data::dataset::Dataset;
@@ -23,7 +22,6 @@ pub struct Opened {
     data: RefCell<HashMap<PathBuf, Result<Arc<Dataset>>>>,
     sources: RefCell<HashMap<PathBuf, Result<Rc<SourceModel>>>>,
     initial: RefCell<HashMap<PathBuf, Result<Rc<SourceModel>>>>,
-    checksums: Shared,
 }
 
 impl Opened {
@@ -95,7 +93,7 @@ impl Opened {
         if find::is_absent(&run.dir) {
             return Ok(Some(Status::Absent));
         }
-        let contents = contents(experiment, &files, &self.checksums)?;
+        let contents = contents(experiment, &files)?;
         let setup = identity::setup(experiment, &pixels, &contents)?;
         let identity = identity::run(&setup, experiment, run.seed);
         Ok(Some(find::status(&run.dir, &identity)))

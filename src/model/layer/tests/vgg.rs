@@ -79,7 +79,9 @@ fn forward(network: &NetworkSpec, dtype: Dtype) -> (Vec<Layer>, Vec<Values>) {
             let weights = weights.remove(&key);
             weights.expect("weights for each layer").to(dtype)
         };
-        let layer = Layer::new(spec, 1, &device(), weights);
+        let mut layer = Layer::new(spec, 1, &device(), weights);
+        // neon computes convolutions by their definition.
+        layer.set_exact(true);
         let input = samples(values, shape);
         let output = layer.forward("layer", input.clone(), None).features();
         values = numbers(output.into_data());
