@@ -19,10 +19,12 @@ use crate::report::table::{Format, Table};
 use crate::results::RESULTS;
 use crate::results::find::Status;
 use crate::runner;
+use crate::runner::model_file;
 use crate::runner::opened::Opened;
 use crate::runner::setup::{self, Outline};
-use crate::runner::{keep, model_file};
-use crate::train::groups;
+use crate::runner::together::Alike;
+use crate::train::groups::frozen_prefix;
+use crate::train::saving::saving;
 
 /// Show what would run, in which order, and what would happen to each layer
 ///
@@ -87,8 +89,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         outlines.push(outlined.ok());
     }
-    if !for_people {
-        print(&all.render(arguments.format))?;
+    match for_people {
+        true => print(&groups(&runs, &outlines, &pending))?,
+        false => print(&all.render(arguments.format))?,
     }
     Ok(if failed {
         ExitCode::FAILURE
@@ -179,10 +182,36 @@ fn head(run: &Run, runs: &[Run], outline: &Outline) -> String {
     text
 }
 
+/// The runs that would be trained side by side, a line a group.
+fn groups(runs: &[Run], outlines: &[Option<Rc<Outline>>], pending: &[bool]) -> String {
+    let mut groups: Vec<(Alike, Vec<&Run>)> = Vec::new();
+    for ((run, outline), _) in runs.iter().zip(outlines).zip(pending).filter(|(_, p)| **p) {
+        let outline = outline.as_deref();
+        let Some(alike) = outline.and_then(|outline| Alike::of(&run.experiment, outline)) else {
+            continue;
+        };
+        match groups.iter_mut().find(|(other, _)| other.is_like(&alike)) {
+            Some((_, group)) => group.push(run),
+            None => groups.push((alike, vec![run])),
+        }
+    }
+    let several = groups.iter().filter(|(_, group)| group.len() > 1);
+    let line = |(alike, group): &(Alike, Vec<&Run>)| {
+        let names: Vec<String> = group.iter().map(|run| run.name()).collect();
+        format!(
+            "{} runs read the same kept outputs and train side by side, {} at a time: {}\n",
+            group.len(),
+            alike.abreast(group.len()),
+            names.join("; ")
+        )
+    };
+    several.map(line).collect()
+}
+
 fn foot(run: &Run, outline: &Outline) -> String {
-    let prefix = groups::frozen_prefix(&outline.spec, &outline.rates);
+    let prefix = frozen_prefix(&outline.spec, &outline.rates);
     let parameters = grouped(outline.spec.parameter_count() as u64);
-    let saving = keep::saving(&run.experiment, &outline.spec, &outline.rates);
+    let saving = saving(&run.experiment, &outline.spec, &outline.rates);
     let saving = saving.map_or(String::new(), |saving| format!("   {saving}\n"));
     format!("   {parameters} parameters; no gradient passes the first {prefix} layers\n{saving}")
 }

@@ -262,7 +262,7 @@ fn product_by_blocks(rows: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     };
     let blocks = filled.split(BLOCK, 0).into_iter();
     let products: Vec<_> = blocks.map(|block| block.matmul(weight.clone())).collect();
-    Tensor::cat(products, 0).slice([0..batch])
+    Tensor::cat(products, 0).narrow(0, 0, batch)
 }
 
 fn parameter<const D: usize>(

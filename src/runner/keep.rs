@@ -1,124 +1,24 @@
-//! Keeping what the frozen layers at the beginning of a network give for each sample: whether, where,
-//! under which key, and what it saves.
+//! Keeping what the frozen layers at the beginning of a network give for each sample: where, and under
+//! which key.
 
 mod key;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::identity::Contents;
 use super::setup::{Inputs, Outline};
+use super::shared::Shared;
 use super::watch::Watch;
 use crate::cache::{Cache, Entry, Filling, Found, Key, Making};
-use crate::config::experiment::{Backend, Experiment};
+use crate::config::experiment::Experiment;
 use crate::error::Result;
-use crate::model::spec::NetworkSpec;
-use crate::numbers::Dtype;
-use crate::results::record;
 use crate::train::features::{Features, Rows};
-use crate::train::groups::{self, LayerRate};
 use crate::train::prefix::Prefix;
+use crate::train::saving::saving;
 use crate::train::{Split, Trainer};
 
 /// Features of a data file that take at most so many bytes are held in memory.
 const IN_MEMORY: u64 = 256 << 20;
-
-/// Where fewer multiply-adds give a byte of features, computing it takes no longer than reading it.
-const WORTH_A_BYTE: u64 = 10;
-
-/// What is saved by keeping the outputs of a network's first layers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Saving {
-    pub layers: usize,
-    /// Share of the network's multiply-adds that they stand for, 0 to 1.
-    pub multiply_adds: f64,
-    /// Kept of one sample.
-    pub bytes: u64,
-    /// How often each sample of the training file would be computed otherwise.
-    pub training_times: usize,
-    /// The same of the test file.
-    pub test_times: usize,
-    /// Precision of what is kept.
-    pub dtype: Dtype,
-    /// Whether that is the precision of the run.
-    pub is_exact: bool,
-}
-
-/// Features that runs of one command share, those used last.
-#[derive(Default)]
-pub struct Shared {
-    /// Each with its key; a few, since some are in memory.
-    features: Mutex<Vec<(Key, Arc<Features>)>>,
-    turn: Mutex<()>,
-}
-
-/// Features of two files, of two networks.
-const SHARED: usize = 4;
-
-/// What a run of `experiment` on this network saves; `None` if nothing is kept: it is not to be,
-/// no layer stands still, it would not be worth it, or not sure to be exact. Pure.
-pub fn saving(experiment: &Experiment, spec: &NetworkSpec, rates: &[LayerRate]) -> Option<Saving> {
-    // Only on the processor it is known that a sample's outputs do not depend on its batch.
-    if !experiment.cache.is_on || experiment.backend != Backend::Cpu {
-        return None;
-    }
-    let layers = groups::frozen_prefix(spec, rates);
-    let (prefix, _) = spec.layers.split_at(layers);
-    let values: usize = prefix.last()?.output.iter().product();
-    let bytes = (values * experiment.cache.dtype.size()) as u64;
-    let saved: u64 = prefix.iter().map(|layer| layer.multiply_adds()).sum();
-    if saved < WORTH_A_BYTE * bytes {
-        return None;
-    }
-    let during = experiment.epochs.checked_div(experiment.evaluation.every);
-    Some(Saving {
-        layers,
-        multiply_adds: saved as f64 / spec.multiply_adds() as f64,
-        bytes,
-        training_times: experiment.epochs,
-        test_times: during.unwrap_or(0) + 1,
-        dtype: experiment.cache.dtype,
-        is_exact: experiment.cache.rounds(experiment.dtype).is_none(),
-    })
-}
-
-impl fmt::Display for Saving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = |times| match times {
-            1 => "once".to_string(),
-            _ => format!("{times} times"),
-        };
-        let (training, test) = (times(self.training_times), times(self.test_times));
-        write!(
-            f,
-            "the outputs of the first {} layers, {:.1} % of the multiply-adds, are kept: computed once, \
-             where each training sample would take them {training} and each test sample {test}; {} \
-             kB a sample",
-            self.layers,
-            100.0 * self.multiply_adds,
-            self.bytes.div_ceil(1000),
-        )?;
-        match self.is_exact {
-            true => Ok(()),
-            false => write!(
-                f,
-                "; as {}, which rounds them: not exactly what comes without",
-                self.dtype
-            ),
-        }
-    }
-}
-
-impl From<&Saving> for record::Features {
-    fn from(saving: &Saving) -> Self {
-        Self {
-            layers: saving.layers,
-            multiply_adds: saving.multiply_adds,
-            dtype: saving.dtype.to_string(),
-            is_exact: saving.is_exact,
-        }
-    }
-}
 
 /// Gives `inputs` what the prefix of `trainer` gives for their samples, computed now or found. Returns
 /// whether the run is to go on: nobody asked for an end in the meantime.
@@ -143,6 +43,7 @@ pub fn keep(
         (&mut inputs.train, &contents.train),
         (&mut inputs.test, &contents.test),
     ];
+    let (mut computed, mut found) = (0, 0);
     for (split, sha256) in files {
         let mut keeper = Keeper {
             cache: Cache::new(&experiment.cache.directory, experiment.cache.limit_bytes()),
@@ -150,14 +51,22 @@ pub fn keep(
             prefix,
             split,
             batch_size: experiment.batch_size,
+            computed: 0,
             watch,
         };
         match keeper.features(shared)? {
-            Kept::Features(features) => split.features = Some(features),
+            Kept::Features(features) => {
+                computed += keeper.computed;
+                found += split.data.len() - keeper.computed;
+                split.features = Some(features);
+            }
             Kept::Nowhere => {}
             Kept::Stopped => return Ok(false),
         }
     }
+    watch.note(&format!(
+        "outputs computed for {computed} samples, found for {found}"
+    ));
     Ok(true)
 }
 
@@ -176,12 +85,14 @@ struct Keeper<'a, 'w> {
     prefix: &'a Prefix,
     split: &'a Split,
     batch_size: usize,
+    /// Samples that were computed.
+    computed: usize,
     watch: &'a mut Watch<'w>,
 }
 
 impl Keeper<'_, '_> {
     fn features(&mut self, shared: &Shared) -> Result<Kept<Arc<Features>>> {
-        if let Some(features) = shared.get(&self.key) {
+        if let Some(features) = shared.features(&self.key) {
             return Ok(Kept::Features(features));
         }
         let rows = match self.rows()? {
@@ -190,7 +101,7 @@ impl Keeper<'_, '_> {
             Kept::Stopped => return Ok(Kept::Stopped),
         };
         let features = Arc::new(Features::new(self.prefix.form().clone(), rows));
-        shared.put(self.key, features.clone());
+        shared.share(self.key, features.clone());
         Ok(Kept::Features(features))
     }
 
@@ -281,13 +192,16 @@ impl Keeper<'_, '_> {
         let (mut done, of) = (first, self.split.data.len());
         let watch = &mut *self.watch;
         watch.features(done, of);
-        self.prefix
+        let complete = self
+            .prefix
             .compute(self.split, first, self.batch_size, &mut |rows| {
                 done += rows.len() / row_bytes;
                 let goes_on = sink(rows);
                 watch.features(done, of);
                 Ok(goes_on && (done == of || !watch.is_stop_requested()))
-            })
+            });
+        self.computed = done - first;
+        complete
     }
 
     /// Of all features together.
@@ -300,28 +214,4 @@ impl Keeper<'_, '_> {
 enum Failure {
     Cache(crate::error::Error),
     Run(crate::error::Error),
-}
-
-impl Shared {
-    /// Waits until nobody else prepares a run.
-    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, key: &Key) -> Option<Arc<Features>> {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = features.iter().position(|(other, _)| other == key)?;
-        let found = features.remove(place);
-        let shared = found.1.clone();
-        features.push(found);
-        Some(shared)
-    }
-
-    fn put(&self, key: Key, new: Arc<Features>) {
-        let mut features = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        if features.len() == SHARED {
-            features.remove(0);
-        }
-        features.push((key, new));
-    }
 }

@@ -13,6 +13,7 @@ pub mod pixels;
 pub mod predict;
 mod prepare;
 pub mod setup;
+mod shared;
 pub mod together;
 mod watch;
 mod write;
@@ -26,9 +27,9 @@ use crate::results::record::{self, Record};
 use crate::results::rows::MetricsRow;
 use crate::source;
 use identity::Contents;
-pub use keep::Shared;
 use prepare::Prepared;
 use setup::{Files, Outline};
+pub use shared::Shared;
 
 /// What happens in a run.
 pub enum Event<'a> {

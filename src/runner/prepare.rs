@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::identity::{self, Contents};
-use super::keep::{self, Shared};
+use super::keep;
 use super::setup::{self, Inputs, Outline, Start};
+use super::shared::Shared;
 use super::watch::Watch;
 use super::write::{self, write_files};
 use super::{Event, Outcome, Reporter, check_save_path, contents, copy_model, model_file, pixels};
@@ -19,6 +20,7 @@ use crate::results::record::{self, Record, State};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, summary, time};
 use crate::train::checkpoint;
+use crate::train::saving::saving;
 use crate::train::{End, Trainer};
 
 /// What came of preparing a run.
@@ -162,9 +164,9 @@ impl Training<'_> {
             data: write::data(inputs, &self.contents),
             source: write::source(outline),
             initial_weights: outline.initial.clone(),
-            features: keep::saving(experiment, &outline.spec, &outline.rates)
+            features: saving(experiment, &outline.spec, &outline.rates)
                 .as_ref()
-                .map(record::Features::from),
+                .map(write::features),
             classes: write::class_names(&test.data),
             metrics: write::metrics(&evaluation, self.trainer.rows(), test.data.labels())?,
             files: Default::default(),

@@ -6,23 +6,22 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::keep::{self, Shared};
 use super::opened::Opened;
 use super::setup::Outline;
+use super::shared::Shared;
 use super::{Outcome, Reporter, within};
 use crate::config::experiment::{Experiment, Multipliers};
 use crate::error::{Error, Result};
-use crate::model::backend;
 use crate::model::spec::LayerSpec;
 use crate::plan::Run;
 use crate::train::groups::LayerRate;
+use crate::train::saving::saving;
 
 /// What the runs of a group have in common: all that decides what is kept, on paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Alike {
     /// stands still was drawn for each seed. Pure.
     pub fn of(experiment: &Experiment, outline: &Outline) -> Option<Self> {
         let spec = &outline.spec;
-        let saving = keep::saving(experiment, spec, &outline.rates)?;
+        let saving = saving(experiment, spec, &outline.rates)?;
         let (prefix, _) = spec.layers.split_at(saving.layers);
         let drawn = |(layer, rate): (&LayerSpec, &LayerRate)| {
             !layer.parameters.is_empty() && !rate.imported
@@ -93,7 +92,7 @@ impl Alike {
     /// half of the memory that is free holds.
     pub fn abreast(&self, count: usize) -> usize {
         let fitting = free_memory() / 2 / self.bytes.max(1);
-        let most = backend::threads().min(fitting as usize);
+        let most = rayon::current_num_threads().min(fitting as usize);
         count.min(most).max(1)
     }
 }
@@ -134,14 +133,12 @@ impl Groups {
         (group, abreast)
     }
 
-    fn alike(&mut self, experiment: &Arc<Experiment>) -> Option<Alike> {
+    fn alike(&mut self, experiment: &Experiment) -> Option<Alike> {
         let Self { known, opened } = self;
         let known = known.entry(experiment.name.clone());
         let alike = || {
-            let outline = opened.outline(experiment);
-            outline
-                .ok()
-                .and_then(|outline| Alike::of(experiment, &outline))
+            let outline = opened.outline(experiment).ok()?;
+            Alike::of(experiment, &outline)
         };
         known.or_insert_with(alike).clone()
     }
@@ -159,14 +156,12 @@ pub fn together(
     reporter: &(dyn Fn(&Run) -> Box<dyn Reporter> + Sync),
     ended: &mut dyn FnMut(usize, Result<Outcome>) -> bool,
 ) -> Result<()> {
-    let pools: Vec<ThreadPool> = (0..abreast)
-        .map(|_| {
-            ThreadPoolBuilder::new()
-                .num_threads((backend::threads() / abreast).max(1))
-                .build()
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::new(format!("cannot start threads: {error}")))?;
+    let threads = (rayon::current_num_threads() / abreast).max(1);
+    let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build();
+    let pools = (0..abreast)
+        .map(pool)
+        .collect::<Result<Vec<ThreadPool>, _>>();
+    let pools = pools.map_err(|error| Error::new(format!("cannot start threads: {error}")))?;
     let (next, halted) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, outcomes) = channel();
     thread::scope(|scope| {

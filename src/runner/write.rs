@@ -19,6 +19,7 @@ use crate::source::receipt::Receipt;
 use crate::train::Trainer;
 use crate::train::evaluate::{self, Evaluation};
 use crate::train::groups::LayerRate;
+use crate::train::saving::Saving;
 use crate::train::updates::States;
 
 /// Writes all files of the record but its log and `record.json`.
@@ -137,6 +138,16 @@ pub fn class_names(data: &Dataset) -> Vec<String> {
 pub fn source(outline: &Outline) -> Option<Source> {
     let receipt = outline.receipt.as_ref()?;
     Some(source_of(receipt, &outline.rates))
+}
+
+/// What was kept of frozen layers.
+pub fn features(saving: &Saving) -> record::Features {
+    record::Features {
+        layers: saving.layers,
+        multiply_adds: saving.multiply_adds,
+        dtype: saving.dtype.to_string(),
+        is_exact: saving.is_exact,
+    }
 }
 
 fn source_of(receipt: &Receipt, rates: &[LayerRate]) -> Source {

@@ -86,7 +86,13 @@ impl ModuleVisitor for Norm<'_> {
             DType::F16 | DType::BF16 => gradient.cast(DType::F32),
             _ => gradient,
         };
-        let squares = gradient.square().sum();
+        // Row by row: the sum of all values at once would, of a large tensor, depend on the threads.
+        let rows = gradient.dims()[0];
+        let squares = gradient
+            .square()
+            .reshape([rows as i32, -1])
+            .sum_dim(1)
+            .sum();
         self.squares = Some(match self.squares.take() {
             Some(sum) => sum + squares,
             None => squares,

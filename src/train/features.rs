@@ -97,3 +97,64 @@ impl Features {
         Ok(values.to(self.form.dtype))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Cache, Making};
+
+    fn form(kept_in: Dtype) -> Form {
+        Form {
+            shape: vec![2, 1, 3],
+            dtype: Dtype::F32,
+            kept_in,
+        }
+    }
+
+    fn values() -> Numbers {
+        Numbers::new(
+            Dtype::F32,
+            (0..24).map(|value| 1.0 / (f64::from(value) + 3.0)),
+        )
+    }
+
+    fn rows(samples: &[usize]) -> impl Iterator<Item = usize> {
+        samples
+            .iter()
+            .flat_map(|sample| sample * 6..(sample + 1) * 6)
+    }
+
+    /// The same rows, in memory and in a file.
+    fn both(form: &Form, directory: &std::path::Path) -> [Features; 2] {
+        let bytes = form.bytes(values());
+        let cache = Cache::new(directory, 1 << 20);
+        let making = cache.make(&[0; 32], 4, form.row_bytes(), &|| false);
+        let Ok(Making::Begun(mut filling)) = making else {
+            panic!("it is to be filled");
+        };
+        filling.push(&bytes).unwrap();
+        let entry = filling.finish().unwrap();
+        [Rows::Memory(bytes), Rows::File(entry)].map(|rows| Features::new(form.clone(), rows))
+    }
+
+    #[test]
+    fn rows_come_back_from_memory_and_from_a_file_bit_for_bit() {
+        let directory = tempfile::tempdir().unwrap();
+        for features in both(&form(Dtype::F32), directory.path()) {
+            let samples = [3, 0, 3];
+            let read = features.read(&samples).unwrap();
+            assert_eq!(read, values().gather(rows(&samples)));
+        }
+    }
+
+    #[test]
+    fn rounded_rows_are_those_that_rounding_without_keeping_gives() {
+        let directory = tempfile::tempdir().unwrap();
+        let form = form(Dtype::Bf16);
+        let rounded = form.rounded(values());
+        assert_ne!(rounded, values());
+        for features in both(&form, directory.path()) {
+            assert_eq!(features.read(&[0, 1, 2, 3]).unwrap(), rounded);
+        }
+    }
+}

@@ -140,3 +140,72 @@ fn kept(features: &Features, (samples, labels): Part) -> Result<Batch> {
 fn labels_of(samples: &[usize], labels: &[u32]) -> Vec<u32> {
     samples.iter().map(|&sample| labels[sample]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Cache, Making};
+    use crate::numbers::Dtype;
+    use crate::train::features::{Form, Rows};
+
+    /// Sixteen rows of one value, in a file, of which the one at `damaged` is changed.
+    fn features(directory: &std::path::Path, damaged: Option<usize>) -> Arc<Features> {
+        let form = Form {
+            shape: vec![1],
+            dtype: Dtype::F32,
+            kept_in: Dtype::F32,
+        };
+        let making = Cache::new(directory, 1 << 20).make(&[0; 32], 16, 4, &|| false);
+        let Ok(Making::Begun(mut filling)) = making else {
+            panic!("it is to be filled");
+        };
+        let values = Numbers::new(Dtype::F32, (0..16).map(f64::from));
+        filling.push(&form.bytes(values)).unwrap();
+        let entry = filling.finish().unwrap();
+        if let Some(row) = damaged {
+            let path = std::fs::read_dir(directory)
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let end = bytes.len();
+            bytes[end - 8 * (16 - row)] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+        Arc::new(Features::new(form, Rows::File(entry)))
+    }
+
+    fn parts() -> Vec<Part> {
+        (0..8)
+            .map(|part| (vec![15 - part, part], vec![0, part as u32]))
+            .collect()
+    }
+
+    #[test]
+    fn a_file_is_read_ahead_in_the_order_that_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ahead = Ahead::new(features(directory.path(), None), parts()).unwrap();
+        for ((samples, labels), batch) in parts().into_iter().zip(ahead) {
+            let values = samples.iter().map(|&sample| sample as f64);
+            let entering = Entering::Features(Numbers::new(Dtype::F32, values));
+            let expected = Batch {
+                samples,
+                labels,
+                entering,
+            };
+            assert_eq!(batch.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_ends_the_batches_with_its_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let ahead = Ahead::new(features(directory.path(), Some(3)), parts()).unwrap();
+        let batches: Vec<_> = ahead.collect();
+        assert_eq!(batches.len(), 4, "three, and the error");
+        let error = batches[3].as_ref().unwrap_err().to_string();
+        assert!(error.contains("row 3 has changed"), "{error}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Tests at the boundary: the real binary on real files.
 
+mod cache;
 mod commands;
 mod common;
 mod exchange;

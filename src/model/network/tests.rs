@@ -1,5 +1,6 @@
 //! Whole networks against a computation of their own in f64, forwards and backwards.
 
+mod by_sample;
 mod check;
 mod reference;
 
