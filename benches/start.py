@@ -3,6 +3,7 @@
 import pickle
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ def pickles(arguments) -> None:
         "`graft inspect`: values, and SHA-256 of the file": [program, "inspect", "VGG_D.p"],
         "`graft features`: besides, SHA-256 of each tensor, a network, a forward pass": [
             *(program, "features", "import.toml", "--layer", "conv1_1"),
-            *("--out", "out.npz"),
+            *("--out", "out.npz", "--force"),
         ],
     }
     figures = {name: [] for name in commands}
@@ -79,31 +80,35 @@ def large(arguments) -> None:
 HEADERS = ["time", "processor time", "memory"]
 
 
+# Runs a command and prints its seconds, its processor's seconds and the most bytes that it held. In a
+# process of its own: what a parent holds counts as held by its child.
+WRAPPER = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+sys.exit(status != 0)
+"""
+
+
 class Command:
     """What a command took."""
 
-    def __init__(self, seconds: float, processor: float, peak: int):
+    def __init__(self, seconds: float, processor: float, peak: float):
         self.seconds, self.processor, self.peak = seconds, processor, peak
 
     @staticmethod
     def measured(command: list, directory: Path) -> "Command":
-        import os
-
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [str(part) for part in command], cwd=directory, stdout=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        if status != 0:
-            raise SystemExit(f"{command} failed")
-        seconds = time.perf_counter() - started
-        return Command(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        wrapped = [sys.executable, "-I", "-S", "-c", WRAPPER, *map(str, command)]
+        done = subprocess.run(wrapped, cwd=directory, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr[:2000])
+        return Command(*map(float, done.stdout.split()))
 
 
 def row(name: str, figures: list[Command], size: int | None = None) -> list[str]:
     """Medians; of the memory, the most."""
-    import statistics
-
     of = lambda what: statistics.median(getattr(figure, what) for figure in figures)  # noqa: E731
     peak = max(figure.peak for figure in figures)
     ratio = [f"{peak / size:.2f}"] if size else []
@@ -118,7 +123,8 @@ def fresh(arguments, name: str) -> Path:
 
 
 def write_pickle(path: Path) -> None:
-    """A model as neon saved it, with random weights of VGG-16's sizes."""
+    """A model as neon saved it, with random weights of VGG-16's sizes. (Protocol 4: Python 2, under
+    which neon ran, wrote bytes as they are in any protocol, Python 3 does from 3 on.)"""
     import numpy as np
     import vgg
 
@@ -144,7 +150,7 @@ def write_pickle(path: Path) -> None:
         add(f"{name}_bias", "Bias", np.zeros((outputs, 1), np.float32))
     sequential = {"type": "neon.layers.container.Sequential", "config": {"layers": layers}}
     with path.open("wb") as file:
-        pickle.dump({"model": sequential, "epoch_index": 1}, file, protocol=2)
+        pickle.dump({"model": sequential, "epoch_index": 1}, file, protocol=4)
 
 
 IMPORT = """

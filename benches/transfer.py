@@ -156,7 +156,7 @@ head         = {head}
 dropout      = 0.5
 
 [preprocessing]
-mean  = 127.0
+mean  = [127.0]
 scale = 0.015625
 
 [optimizer]
