@@ -87,22 +87,22 @@ pub fn convolve(
     })
 }
 
-/// Convolution, `bias` (filters), ReLU and the largest value of each 2x2 pixels, as one operation, if
-/// there is one for these sizes; else the images come back.
+/// Whether [`convolve_and_pool`] is for these sizes.
+pub fn pools(x: &Tensor<4>, weight: &Tensor<4>, options: Convolution) -> bool {
+    let shape = options.shape_of(x.dims(), weight.dims());
+    options.relu && convolution::pools(&shape, options.exact)
+}
+
+/// Convolution, `bias` (filters), ReLU and the largest value of each 2x2 pixels, as one operation.
 pub fn convolve_and_pool(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<1>,
     options: Convolution,
-) -> std::result::Result<Tensor<4>, Tensor<4>> {
-    if !options.relu
-        || !convolution::pools(&options.shape_of(x.dims(), weight.dims()), options.exact)
-    {
-        return Err(x);
-    }
+) -> Tensor<4> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let y = Dispatch::pooled_convolution(x, weight, bias.into_dispatch(), options);
-    Ok(Tensor::from_dispatch(y))
+    Tensor::from_dispatch(y)
 }
 
 /// (batch, inputs) by `weight` (outputs, inputs), then `bias` (outputs) and ReLU, as one operation.

@@ -52,7 +52,7 @@ pub fn convolve(
             }
         }
         Output::Pooled(y, winners) => {
-            assert!(maps.height % 2 == 0 && maps.width % 2 == 0);
+            assert!(maps.height.is_multiple_of(2) && maps.width.is_multiple_of(2));
             assert_eq!([y.len(), winners.len()], [size / 4; 2]);
             Target::Pooled {
                 y: Place::of(y),

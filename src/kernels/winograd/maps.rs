@@ -51,7 +51,7 @@ impl Pixels<'_> {
             Pixels::Plain(values) => assert_eq!(values.len(), size),
             Pixels::Masked(values, mask) => assert_eq!([values.len(), mask.len()], [size; 2]),
             Pixels::Pooled(values, winners) => {
-                assert!(maps.height % 2 == 0 && maps.width % 2 == 0);
+                assert!(maps.height.is_multiple_of(2) && maps.width.is_multiple_of(2));
                 assert_eq!([values.len(), winners.len()], [size / 4; 2]);
             }
         }

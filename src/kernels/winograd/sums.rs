@@ -141,20 +141,20 @@ impl Products<'_> {
                 for (nth, value) in values.iter_mut().enumerate() {
                     *value = L::load(turned.add(nth * LANES));
                 }
-                for row in 0..L::ROWS {
+                for (row, sums) in block.iter_mut().enumerate().take(L::ROWS) {
                     let factor = L::splat(*errors.add(row * self.sizes.tiles + tile));
-                    for nth in 0..VECTORS {
-                        block[row][nth] = values[nth].mul_add(factor, block[row][nth]);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = value.mul_add(factor, *sum);
                     }
                 }
             }
-            for row in 0..L::ROWS {
+            for (row, sums) in block.iter().enumerate().take(L::ROWS) {
                 let at = (filter + row) * self.sizes.channels + channel + vector * LANES;
-                for nth in 0..VECTORS {
+                for (nth, &sum) in sums.iter().enumerate() {
                     let to = self.sums.add(at + nth * LANES);
                     let sum = match self.first {
-                        true => block[row][nth],
-                        false => L::load(to).add(block[row][nth]),
+                        true => sum,
+                        false => L::load(to).add(sum),
                     };
                     sum.store(to);
                 }

@@ -41,15 +41,13 @@ fn convolution(
         _ => (behind, None),
     };
     let (bias, relu) = fused(behind);
-    let (Some((name, pooling)), Some(bias)) = (pooling, bias.clone()) else {
-        return Values::Maps(layer.fused(images, bias, relu));
-    };
-    match layer.pooled(images, bias.clone()) {
-        Ok(pooled) => Values::Maps(pooled),
-        Err(images) => {
-            let output = Values::Maps(layer.fused(images, Some(bias), relu));
+    match (pooling, bias) {
+        (Some(_), Some(bias)) if layer.pools(&images) => Values::Maps(layer.pooled(images, bias)),
+        (Some((name, pooling)), bias) => {
+            let output = Values::Maps(layer.fused(images, bias, relu));
             pooling.forward(name, output, draw)
         }
+        (None, bias) => Values::Maps(layer.fused(images, bias, relu)),
     }
 }
 

@@ -56,9 +56,14 @@ impl Convolution {
         extension::convolve(images, self.weight.val(), bias, self.options(relu))
     }
 
+    /// Whether [`pooled`](Self::pooled) is for these images.
+    pub fn pools(&self, images: &Tensor<4>) -> bool {
+        extension::pools(images, &self.weight.val(), self.options(true))
+    }
+
     /// The same with the `bias` (filters), the ReLU and the max pooling of 2x2 behind it, as one
-    /// operation; the images where there is none for their sizes.
-    pub fn pooled(&self, images: Tensor<4>, bias: Tensor<1>) -> Result<Tensor<4>, Tensor<4>> {
+    /// operation.
+    pub fn pooled(&self, images: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
         extension::convolve_and_pool(images, self.weight.val(), bias, self.options(true))
     }
 
