@@ -87,8 +87,10 @@ def milliseconds(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    minutes, seconds = divmod(seconds, 60)
-    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s"
 
 
 def peak() -> int:
