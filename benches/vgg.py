@@ -17,7 +17,7 @@ WIDTHS = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]
 BATCH = {224: 10, 64: 32}
 BATCHES = 5
 # The rate is small enough that five steps from random weights go down, and rounding stays rounding.
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 0.0005
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-6, 0.9, 0.0005
 # graft's, of the layers with weights.
 NAMES = [f"conv{b}_{i}" for b, widths in enumerate(WIDTHS, 1) for i in range(1, len(widths) + 1)]
 NAMES += ["fc6_new", "fc7_new", "classifier"]
