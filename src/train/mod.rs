@@ -13,6 +13,7 @@ pub mod loss;
 mod observer;
 pub mod optimizer;
 pub mod order;
+mod pace;
 pub mod prefix;
 pub mod saving;
 pub mod schedule;
@@ -31,7 +32,7 @@ use crate::data::transform::Transform;
 use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{NamedTensor, Network, Weights};
-use crate::model::spec::NetworkSpec;
+use crate::model::spec::{LayerSpec, NetworkSpec};
 use crate::results::rows::MetricsRow;
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
@@ -39,6 +40,7 @@ use features::Features;
 use groups::LayerRate;
 use loader::{Batch, Loading};
 pub use observer::{Observer, Step};
+use pace::Pace;
 use prefix::Prefix;
 use schedule::Time;
 use updates::Updates;
@@ -88,6 +90,7 @@ pub struct Trainer<'a> {
     trained: Network,
     updates: Updates,
     progress: Progress,
+    pace: Pace,
     /// An epoch to come, and its batches: the first are being read.
     ahead: Option<(usize, Loading)>,
 }
@@ -122,6 +125,8 @@ impl<'a> Trainer<'a> {
         let is_kept = saving::saving(experiment, spec, rates).is_some();
         let dtype = experiment.dtype;
         let precision = (dtype, experiment.cache.rounds(dtype).filter(|_| is_kept));
+        let behind = spec.layers.iter().skip(layers);
+        let trained_numbers: usize = behind.map(LayerSpec::parameter_count).sum();
         Ok(Self {
             experiment,
             seed,
@@ -130,6 +135,8 @@ impl<'a> Trainer<'a> {
             trained,
             updates,
             progress: Progress::default(),
+            // The weights, and as much again that an optimizer remembers.
+            pace: Pace::new(2 * (trained_numbers * dtype.size()) as u64),
             ahead: None,
         })
     }
@@ -181,8 +188,9 @@ impl<'a> Trainer<'a> {
             }
             let every = self.experiment.checkpoint.every;
             let done = self.progress.epoch == self.experiment.epochs;
-            if !done && every > 0 && self.progress.epoch.is_multiple_of(every) {
-                observer.checkpoint(self)?;
+            let is_due = every > 0 && self.progress.epoch.is_multiple_of(every);
+            if !done && is_due && self.pace.allows() {
+                self.keep_checkpoint(observer)?;
             }
         }
         Ok(End::Complete)
@@ -333,7 +341,17 @@ impl<'a> Trainer<'a> {
             if observer.stop_requested() {
                 return Ok(End::Stopped);
             }
+            if self.experiment.checkpoint.every > 0 && self.pace.is_overdue() {
+                self.keep_checkpoint(observer)?;
+            }
         }
+    }
+
+    fn keep_checkpoint(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let mut pace = std::mem::replace(&mut self.pace, Pace::new(0));
+        let kept = pace.written(|| observer.checkpoint(self));
+        self.pace = pace;
+        kept
     }
 
     /// The batches of `epoch` but the first `done`.
