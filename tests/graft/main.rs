@@ -18,3 +18,4 @@ mod preprocessing;
 mod regimes;
 mod resume;
 mod unsound;
+mod verify;
