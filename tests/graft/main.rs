@@ -3,6 +3,7 @@
 mod cache;
 mod commands;
 mod common;
+mod comparing;
 mod exchange;
 mod exports;
 mod foreign;
