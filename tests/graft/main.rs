@@ -4,6 +4,7 @@ mod cache;
 mod commands;
 mod common;
 mod comparing;
+mod determinism;
 mod exchange;
 mod exports;
 mod foreign;
