@@ -41,25 +41,26 @@ def main() -> None:
     parser.add_argument("--graft", type=Path, default=Path("target/release/graft"))
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--runs", type=int, nargs="+", default=[1, 2, 3, 5], help="runs an arm")
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--into", type=Path, help="directory that is kept, and taken up again")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = (arguments.into or Path(temporary)).resolve()
         place.mkdir(parents=True, exist_ok=True)
         graft = arguments.graft.resolve()
-        train(graft, place, arguments.pairs * max(arguments.runs))
+        train(graft, place, arguments.first_seed, arguments.pairs * max(arguments.runs))
         print("| runs an arm | pairs | claimed to differ | p up to 0.05 |\n| ---: | ---: | ---: | ---: |")
         for runs in arguments.runs:
             claims, small = count(graft, place, arguments.pairs, runs)
             print(f"| {runs} | {arguments.pairs} | {claims} | {small} |", flush=True)
 
 
-def train(graft: Path, place: Path, seeds: int) -> None:
-    """Trains both arms: seeds 1 to `seeds`, and those that follow."""
+def train(graft: Path, place: Path, start: int, seeds: int) -> None:
+    """Trains both arms: `seeds` seeds from `start` on, and as many that follow."""
     (place / "null.toml").write_text(EXPERIMENT)
     for arm, name in enumerate(ARMS):
         for first in range(0, seeds, TOGETHER):
-            several = [arm * seeds + seed + 1 for seed in range(first, min(first + TOGETHER, seeds))]
+            several = [start + arm * seeds + seed for seed in range(first, min(first + TOGETHER, seeds))]
             # Records of a chunk stand by themselves: each run writes the table of all beside it.
             chunk = place / f"{name}-{first}"
             chunk.mkdir(exist_ok=True)
