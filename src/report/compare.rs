@@ -1,18 +1,19 @@
 //! `graft compare`: one row an experiment, its seeds taken together, and in words below what the
 //! figures can tell.
 //!
-//! Runs are only averaged if they differ in nothing but the seed; see [`Record::setup`].
+//! Runs are only averaged if they differ in nothing but the seed; see
+//! [`Record::setup`](crate::results::record::Record::setup).
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::contrast::{self, Contrast};
 use super::notes;
 use super::row::{FOR_PEOPLE, FOR_PROGRAMS, Row};
 use super::table::{Format, Table, json};
 use crate::results::loaded::LoadedRecord;
-use crate::results::record::Record;
 
 /// In which order the experiments are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub rows: Vec<Row>,
+    /// Which of them differ.
+    pub contrasts: Vec<Contrast>,
     /// Sentences on what the rows tell; warnings first. CSV has no place for them.
     pub notes: Vec<String>,
 }
@@ -40,18 +43,24 @@ pub fn compare(records: &[LoadedRecord], order: Order) -> Comparison {
     if order == Order::Sorted {
         sort(&mut rows);
     }
-    let notes = notes::notes(&rows, copies);
-    Comparison { rows, notes }
+    let (contrasts, unreadable) = contrast::contrasts(&rows);
+    let notes = notes::notes(&rows, &contrasts, copies, unreadable);
+    Comparison {
+        rows,
+        contrasts,
+        notes,
+    }
 }
 
 impl Comparison {
     /// The table, and below it the notes where the format has a place for them. JSON is an object
-    /// of `rows` and `notes`.
+    /// of `rows`, `comparisons` and `notes`.
     pub fn render(&self, format: Format) -> String {
         /// What JSON shows.
         #[derive(Serialize)]
         struct Object<'a> {
             rows: Table,
+            comparisons: Table,
             notes: &'a [String],
         }
         let notes = &self.notes;
@@ -66,6 +75,7 @@ impl Comparison {
             Format::Csv => self.for_programs().render(format),
             Format::Json => json(&Object {
                 rows: self.for_programs(),
+                comparisons: contrast::for_programs(&self.contrasts),
                 notes,
             }),
         }
@@ -84,22 +94,22 @@ impl Comparison {
 
 /// The records by experiment and setup, in the order of each one's first, and the number of
 /// copies that were left out.
-fn group(records: &[LoadedRecord]) -> (Vec<Vec<&Record>>, usize) {
-    let mut groups: Vec<Vec<&Record>> = Vec::new();
+fn group(records: &[LoadedRecord]) -> (Vec<Vec<&LoadedRecord>>, usize) {
+    let mut groups: Vec<Vec<&LoadedRecord>> = Vec::new();
     let mut seen = BTreeSet::new();
-    for LoadedRecord { record, .. } in records {
+    for loaded in records {
+        let record = &loaded.record;
         let name = (&record.experiment, &record.setup);
         if !seen.insert((name, record.seed)) {
             continue;
         }
-        let same = |group: &&mut Vec<&Record>| {
-            group
-                .first()
-                .is_some_and(|first| (&first.experiment, &first.setup) == name)
+        let same = |group: &&mut Vec<&LoadedRecord>| {
+            let first = group.first().map(|first| &first.record);
+            first.is_some_and(|first| (&first.experiment, &first.setup) == name)
         };
         match groups.iter_mut().find(same) {
-            Some(group) => group.push(record),
-            None => groups.push(vec![record]),
+            Some(group) => group.push(loaded),
+            None => groups.push(vec![loaded]),
         }
     }
     (groups, records.len() - seen.len())
@@ -135,15 +145,27 @@ fn directory(row: &Row) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::answers::tests::put_outputs;
+    use crate::results::record::Record;
     use crate::results::record::tests::{example, example_from_scratch};
+    use std::path::Path;
+    use tempfile::TempDir;
 
     fn loaded(record: Record) -> LoadedRecord {
         let dir = format!("results/{}/seed-{}", record.experiment, record.seed).into();
         LoadedRecord { dir, record }
     }
 
+    /// The same with its outputs, below `results`.
+    fn with_outputs(results: &Path, record: Record) -> LoadedRecord {
+        let name = format!("{}-{}", record.experiment, record.seed);
+        let dir = results.join(name.replace('/', "-"));
+        put_outputs(&dir, &record);
+        LoadedRecord { dir, record }
+    }
+
     /// The three regimes over two seeds each, and the source task with one, in no good order.
-    fn suite() -> Vec<LoadedRecord> {
+    fn suite() -> (TempDir, Vec<LoadedRecord>) {
         let frozen = |seed, accuracy| {
             let mut record = example("feature_extraction", seed, accuracy);
             record.source.as_mut().unwrap().multipliers = vec![0.0];
@@ -157,13 +179,15 @@ mod tests {
         let records = [
             source,
             frozen(1, 0.75),
-            frozen(2, 0.8125),
+            frozen(2, 0.875),
             example("fine_tuning", 2, 0.875),
             example("fine_tuning", 1, 0.8125),
             example_from_scratch("from_scratch", 1, 0.6875),
             example_from_scratch("from_scratch", 2, 0.75),
         ];
-        records.map(loaded).to_vec()
+        let results = tempfile::tempdir().unwrap();
+        let records = records.map(|record| with_outputs(results.path(), record));
+        (results, records.to_vec())
     }
 
     fn names(comparison: &Comparison) -> Vec<&str> {
@@ -176,21 +200,22 @@ mod tests {
 
     #[test]
     fn the_terminal_shows_a_row_an_experiment_and_what_it_tells() {
-        let text = compare(&suite(), Order::Sorted).render(Format::Terminal);
-        let rule = "─".repeat(141);
+        let text = compare(&suite().1, Order::Sorted).render(Format::Terminal);
+        let rule = "─".repeat(159);
         assert_eq!(text, format!(
             "\
 {rule}
-experiment          imported         coverage  multiplier        runs       accuracy  baseline  test cost  training cost  epochs        time
+experiment          imported         coverage  multiplier        runs       accuracy  95 % of the mean  baseline  test cost  training cost  epochs        time
 {rule}
-from_scratch               –                –           –           2  0.719 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-fine_tuning         26 of 32  64.8 % / 95.0 %       0.001           2  0.844 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-feature_extraction  26 of 32  64.8 % / 95.0 %           0           2  0.781 ± 0.044     0.500     0.4000         0.3000      10  1 min 23 s
-a_source                   –                –           –  1 (seed 1)      0.625 ± –     0.100     0.4000         0.3000      10  1 h 06 min
+from_scratch               –                –           –           2  0.719 ± 0.044    0.322 to 1.000     0.500     0.4000         0.3000      10  1 min 23 s
+fine_tuning         26 of 32  64.8 % / 95.0 %       0.001           2  0.844 ± 0.044    0.447 to 1.000     0.500     0.4000         0.3000      10  1 min 23 s
+feature_extraction  26 of 32  64.8 % / 95.0 %           0           2  0.812 ± 0.088    0.018 to 1.000     0.500     0.4000         0.3000      10  1 min 23 s
+a_source                   –                –           –  1 (seed 1)      0.625 ± –                 –     0.100     0.4000         0.3000      10  1 h 06 min
 {rule}
 warning: accuracies can only be compared on the same test data: from_scratch, fine_tuning, feature_extraction on data/test.h5 (sha256 20000000); a_source on data/source_test.h5 (sha256 55555555).
-fine_tuning: +12.5 percentage points against from_scratch (0.844 against 0.719, 2 runs against 2 runs); every run is above every run of from_scratch.
-feature_extraction: +6.3 percentage points against from_scratch (0.781 against 0.719, 2 runs against 2 runs); their runs overlap.
+fine_tuning is better than from_scratch: +12.5 percentage points (0.844 against 0.719), 95 % interval +11.0 to +14.0; p < 0.0001, corrected for 3 comparisons < 0.0001; 2 runs each, paired by seed.
+feature_extraction and from_scratch cannot be told apart: +9.4 percentage points (0.812 against 0.719), 95 % interval -30.3 to +49.1; p = 0.2048, corrected for 3 comparisons = 0.4097; 2 runs each, paired by seed.
+feature_extraction and fine_tuning cannot be told apart: -3.1 percentage points (0.812 against 0.844), 95 % interval -42.8 to +36.6; p = 0.5000, corrected for 3 comparisons = 0.5000; 2 runs each, paired by seed.
 On 2,000 test samples an accuracy of 0.719 is uncertain by 1.0 percentage points (one standard error) for the choice of the samples alone.
 "
         ));
@@ -198,34 +223,36 @@ On 2,000 test samples an accuracy of 0.719 is uncertain by 1.0 percentage points
 
     #[test]
     fn csv_has_every_digit_and_no_notes() {
-        let text = compare(&suite(), Order::Sorted).render(Format::Csv);
+        let text = compare(&suite().1, Order::Sorted).render(Format::Csv);
         let (test, source_test) = (format!("{:0<64}", 2), "5".repeat(64));
         assert_eq!(text, format!(
             "\
-experiment,regime,source_model,imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256
-from_scratch,from_scratch,,,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-fine_tuning,fine_tuning,models/source.safetensors,26,32,0.648,0.95,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-feature_extraction,feature_extraction,models/source.safetensors,26,32,0.648,0.95,0,2,1 2,0.78125,0.04419417382415922,0.75,0.8125,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test}
+experiment,regime,source_model,imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,accuracy_low,accuracy_high,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256
+from_scratch,from_scratch,,,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.3216811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+fine_tuning,fine_tuning,models/source.safetensors,26,32,0.648,0.95,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.4466811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+feature_extraction,feature_extraction,models/source.safetensors,26,32,0.648,0.95,0,2,1 2,0.8125,0.08838834764831845,0.75,0.875,0.01836220398908095,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
+a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,,,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test}
 "
         ));
     }
 
     #[test]
     fn markdown_lists_the_notes_below() {
+        let results = tempfile::tempdir().unwrap();
         let pair = [
-            loaded(example("fine_tuning", 42, 0.5)),
-            loaded(example_from_scratch("from_scratch", 42, 0.75)),
-        ];
+            example("fine_tuning", 42, 0.5),
+            example_from_scratch("from_scratch", 42, 0.75),
+        ]
+        .map(|record| with_outputs(results.path(), record));
         let text = compare(&pair, Order::Given).render(Format::Markdown);
         assert_eq!(text, "\
-| experiment | imported | coverage | multiplier | runs | accuracy | baseline | test cost | training cost | epochs | time |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| fine_tuning | 26 of 32 | 64.8 % / 95.0 % | 0.001 | 1 (seed 42) | 0.500 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
-| from_scratch | – | – | – | 1 (seed 42) | 0.750 ± – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
+| experiment | imported | coverage | multiplier | runs | accuracy | 95 % of the mean | baseline | test cost | training cost | epochs | time |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| fine_tuning | 26 of 32 | 64.8 % / 95.0 % | 0.001 | 1 (seed 42) | 0.500 ± – | – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
+| from_scratch | – | – | – | 1 (seed 42) | 0.750 ± – | – | 0.500 | 0.4000 | 0.3000 | 10 | 1 min 23 s |
 
 - warning: fine_tuning (0.500) is not above always answering the most frequent class (0.500).
-- fine_tuning: -25.0 percentage points against from_scratch (0.500 against 0.750, 1 run against 1 run).
+- fine_tuning and from_scratch cannot be told apart by a single run each: -25.0 percentage points (0.500 against 0.750). Of these two trained models, from_scratch's is the better one (0 samples told right by the one alone, 500 by the other; McNemar's test, p < 0.0001), which may be the luck of its seed.
 - A single run cannot tell a difference from the luck of its seed: repeat with `seeds = 5`.
 - On 2,000 test samples an accuracy of 0.500 is uncertain by 1.1 percentage points (one standard error) for the choice of the samples alone.
 ");
@@ -233,7 +260,7 @@ a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,1
 
     #[test]
     fn json_has_rows_and_notes() {
-        let text = compare(&suite(), Order::Sorted).render(Format::Json);
+        let text = compare(&suite().1, Order::Sorted).render(Format::Json);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["rows"][1]["experiment"], "fine_tuning");
         assert_eq!(value["rows"][1]["accuracy_mean"], 0.84375);
@@ -242,11 +269,14 @@ a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,0.1,0.4,0.30000000000000004,1
             serde_json::Value::Null
         );
         assert!(value["notes"].as_array().unwrap().len() > 1);
+        assert_eq!(value["comparisons"][0]["reference"], "from_scratch");
+        assert_eq!(value["comparisons"][0]["verdict"], "better");
+        assert_eq!(value["comparisons"][1]["verdict"], "cannot_be_told_apart");
     }
 
     #[test]
     fn sorted_rows_keep_regimes_in_order_within_their_test_data_and_directory() {
-        let mut records = suite();
+        let (_results, mut records) = suite();
         records.push(loaded(example("faces/fine_tuning", 1, 0.5)));
         let sorted = [
             "from_scratch",

@@ -1,10 +1,11 @@
 //! Tables made from records. It reads; it never trains and never writes a file.
 //!
-//! [`table`] is the one table that all verbs draw. [`compare`] puts experiments side by side, and
-//! says in words what their figures can and cannot tell. [`inspect`] shows one record.
+//! [`table`] is the one table that all verbs draw. [`compare`] puts experiments side by side,
+//! [`contrast`] says which of them differ, and which cannot be told apart. [`inspect`] shows one record.
 
 pub mod cell;
 pub mod compare;
+pub mod contrast;
 pub mod inspect;
 mod notes;
 pub mod row;

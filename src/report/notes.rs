@@ -1,112 +1,64 @@
-//! What a comparison can tell, in words, and what it cannot.
-//!
-//! Descriptions of the figures only: differences, whether runs overlap, how much the choice of the
-//! test samples leaves uncertain. Whether a difference is significant is not claimed.
+//! What a comparison can tell, in words, and what it cannot: warnings, the verdicts, and how much the
+//! choice of the test samples leaves uncertain.
 
 use super::cell::grouped;
+use super::contrast::{Contrast, are_too_many, by_test};
 use super::row::Row;
-use crate::results::record::Regime;
-use crate::results::statistics::{Summary, standard_error_of_share};
+use crate::error::Error;
+use crate::results::statistics::standard_error_of_share;
 
-/// Sentences on `rows`, warnings first. `copies` records were left out as copies of others.
-pub(super) fn notes(rows: &[Row], copies: usize) -> Vec<String> {
+/// Sentences on `rows`, warnings first. `copies` records were left out as copies of others, and
+/// some outputs are `unreadable`.
+pub(super) fn notes(
+    rows: &[Row],
+    contrasts: &[Contrast],
+    copies: usize,
+    unreadable: Vec<Error>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(different_tests(rows));
     notes.extend(same_names(rows));
     notes.extend(left_out(copies));
+    notes.extend(
+        unreadable
+            .iter()
+            .map(|error| format!("warning: {error}; its experiment is left out of the tests.")),
+    );
     notes.extend(rows.iter().filter_map(not_above_baseline));
-    let pairs: Vec<Pair> = rows.iter().filter_map(|row| Pair::of(row, rows)).collect();
-    notes.extend(pairs.iter().map(Pair::difference));
-    if pairs.iter().any(Pair::has_a_single_run) {
+    notes.extend(contrasts.iter().map(Contrast::text));
+    if are_too_many(rows) {
+        notes.push(
+            "More than four experiments on the same test data are only tested where some import \
+             and some are from scratch; name two to four records to have these tested."
+                .to_owned(),
+        );
+    }
+    if contrasts.iter().any(has_a_single_run) {
         notes.push(
             "A single run cannot tell a difference from the luck of its seed: repeat with `seeds = 5`."
                 .to_owned(),
         );
     }
-    notes.extend(sampling(&pairs));
+    notes.extend(sampling(rows, contrasts));
     notes
 }
 
-/// An experiment with imported layers, and the one from scratch that it is measured by.
-struct Pair<'a> {
-    row: &'a Row,
-    scratch: &'a Row,
-}
-
-impl<'a> Pair<'a> {
-    /// `None` for a row that is from scratch itself, or where there is none on the same training
-    /// and test data. Of several, the best is taken.
-    fn of(row: &'a Row, rows: &'a [Row]) -> Option<Self> {
-        if row.regime == Regime::FromScratch {
-            return None;
-        }
-        let scratch = rows
-            .iter()
-            .filter(|it| it.regime == Regime::FromScratch)
-            .filter(|it| it.train.sha256 == row.train.sha256 && it.test.sha256 == row.test.sha256)
-            .max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean))?;
-        Some(Self { row, scratch })
-    }
-
-    fn has_a_single_run(&self) -> bool {
-        self.row.accuracy.n == 1 || self.scratch.accuracy.n == 1
-    }
-
-    /// What importing made of the accuracy.
-    fn difference(&self) -> String {
-        let (ours, theirs) = (&self.row.accuracy, &self.scratch.accuracy);
-        // Rounded, and -0 made 0.
-        let points = ((ours.mean - theirs.mean) * 1000.0).round() / 10.0 + 0.0;
-        format!(
-            "{}: {points:+.1} percentage points against {} ({:.3} against {:.3}, {} against {}){}.",
-            self.row.experiment,
-            self.scratch.experiment,
-            ours.mean,
-            theirs.mean,
-            runs(ours),
-            runs(theirs),
-            self.overlap()
-        )
-    }
-
-    /// How the runs of the two lie to one another; nothing where one has a single run.
-    fn overlap(&self) -> String {
-        let (ours, theirs) = (&self.row.accuracy, &self.scratch.accuracy);
-        let scratch = &self.scratch.experiment;
-        if self.has_a_single_run() {
-            String::new()
-        } else if ours.min > theirs.max {
-            format!("; every run is above every run of {scratch}")
-        } else if ours.max < theirs.min {
-            format!("; every run is below every run of {scratch}")
-        } else {
-            "; their runs overlap".to_owned()
-        }
-    }
+fn has_a_single_run(contrast: &Contrast) -> bool {
+    contrast.accuracies.iter().any(|accuracy| accuracy.n == 1)
 }
 
 /// A warning where not all rows were measured on the same test data.
 fn different_tests(rows: &[Row]) -> Option<String> {
-    let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in rows {
-        let same = |group: &&mut Vec<&Row>| {
-            group
-                .first()
-                .is_some_and(|first| first.test.sha256 == row.test.sha256)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
-        }
-    }
+    let groups = by_test(rows);
     if groups.len() < 2 {
         return None;
     }
     let described: Vec<String> = groups
         .iter()
         .filter_map(|group| {
-            let names: Vec<&str> = group.iter().map(|row| row.experiment.as_str()).collect();
-            let test = &group.first()?.test;
+            let names = group.iter().map(|&index| rows[index].experiment.as_str());
+            let names: Vec<&str> = names.collect();
+            let test = &rows[*group.first()?].test;
             let sha256: String = test.sha256.chars().take(8).collect();
             Some(format!(
                 "{} on {} (sha256 {sha256})",
@@ -164,17 +116,14 @@ fn not_above_baseline(row: &Row) -> Option<String> {
     })
 }
 
-fn runs(accuracy: &Summary) -> String {
-    match accuracy.n {
-        1 => "1 run".to_owned(),
-        n => format!("{n} runs"),
-    }
-}
-
 /// What the choice of the test samples leaves uncertain: the most over the rows compared.
-fn sampling(pairs: &[Pair]) -> Option<String> {
+fn sampling(rows: &[Row], contrasts: &[Contrast]) -> Option<String> {
     let error = |row: &Row| standard_error_of_share(row.accuracy.mean, row.test.samples);
-    let rows = pairs.iter().flat_map(|pair| [pair.row, pair.scratch]);
+    let compared = |row: &&Row| {
+        let names = |it: &Contrast| [&it.experiment, &it.reference].contains(&&row.experiment);
+        contrasts.iter().any(names)
+    };
+    let rows = rows.iter().filter(compared);
     let row = rows.max_by(|a, b| error(a).total_cmp(&error(b)))?;
     Some(format!(
         "On {} test samples an accuracy of {:.3} is uncertain by {:.1} percentage points (one \
@@ -188,53 +137,41 @@ fn sampling(pairs: &[Pair]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::contrast::contrasts;
+    use crate::results::loaded::LoadedRecord;
     use crate::results::record::Record;
     use crate::results::record::tests::{example, example_from_scratch};
 
-    /// An experiment with a run for each of these accuracies.
+    /// An experiment with a run for each of these accuracies, and no outputs.
     fn row(example: fn(&str, u64, f64) -> Record, name: &str, accuracies: &[f64]) -> Row {
-        let seeds = 1..;
-        let runs = accuracies.iter().zip(seeds);
-        let runs: Vec<Record> = runs
-            .map(|(&accuracy, seed)| example(name, seed, accuracy))
-            .collect();
+        let runs = accuracies
+            .iter()
+            .zip(1..)
+            .map(|(&accuracy, seed)| LoadedRecord {
+                dir: format!("no/such/{name}-{seed}").into(),
+                record: example(name, seed, accuracy),
+            });
+        let runs: Vec<LoadedRecord> = runs.collect();
         Row::of(&runs.iter().collect::<Vec<_>>()).unwrap()
     }
 
-    #[test]
-    fn runs_that_all_lie_below_are_said_to() {
-        let rows = [
-            row(example, "tuned", &[0.625, 0.6875]),
-            row(example_from_scratch, "scratch", &[0.75, 0.8125, 0.875]),
-        ];
-        assert_eq!(
-            notes(&rows, 0)[0],
-            "tuned: -15.6 percentage points against scratch (0.656 against 0.812, 2 runs against \
-             3 runs); every run is below every run of scratch."
-        );
+    fn all(rows: &[Row]) -> Vec<String> {
+        let (contrasts, unreadable) = contrasts(rows);
+        notes(rows, &contrasts, 0, unreadable)
     }
 
     #[test]
-    fn of_several_from_scratch_the_best_is_the_measure() {
+    fn outputs_that_cannot_be_read_are_a_warning_a_row() {
         let rows = [
-            row(example_from_scratch, "poor", &[0.625, 0.625]),
-            row(example_from_scratch, "good", &[0.75, 0.75]),
-            row(example, "tuned", &[0.75, 0.75]),
+            row(example, "tuned", &[0.9, 0.9]),
+            row(example_from_scratch, "scratch", &[0.8, 0.8]),
         ];
-        let notes = notes(&rows, 0);
-        assert!(
-            notes[0].starts_with("tuned: +0.0 percentage points against good"),
-            "{notes:?}"
-        );
-        assert!(notes[0].ends_with("their runs overlap."), "{notes:?}");
-    }
-
-    #[test]
-    fn nothing_is_measured_by_a_run_on_other_data() {
-        let tuned = row(example, "tuned", &[0.75]);
-        let mut on_less = row(example_from_scratch, "scratch", &[0.625]);
-        on_less.train.sha256 = "less".to_owned();
-        assert_eq!(notes(&[tuned, on_less], 0), [] as [String; 0]);
+        let notes = all(&rows);
+        for (note, path) in notes.iter().zip(["tuned-1", "scratch-1"]) {
+            let start = format!("warning: no/such/{path}/outputs.csv: ");
+            assert!(note.starts_with(&start), "{notes:?}");
+        }
+        assert!(notes[2].starts_with("tuned and scratch were not tested"));
     }
 
     #[test]
@@ -244,8 +181,8 @@ mod tests {
             row(example_from_scratch, "scratch", &[0.8, 0.8]),
         ];
         // sqrt(0.8 * 0.2 / 2000) = 0.0089
-        let notes = notes(&rows, 0);
+        let notes = all(&rows);
         let expected = "On 2,000 test samples an accuracy of 0.800 is uncertain by 0.9";
-        assert!(notes[1].starts_with(expected), "{notes:?}");
+        assert!(notes[3].starts_with(expected), "{notes:?}");
     }
 }

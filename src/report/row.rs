@@ -1,18 +1,23 @@
 //! One experiment of a comparison: its runs taken together, and its cells.
 
 use super::cell::Cell;
+use crate::results::loaded::LoadedRecord;
 use crate::results::record::{Coverage, DataFile, Record, Regime, Source};
 use crate::results::statistics::Summary;
 use crate::source::receipt;
 
+/// Of every interval that a comparison gives.
+pub(super) const CONFIDENCE: f64 = 0.95;
+
 /// Headers of a comparison for people.
-pub(super) const FOR_PEOPLE: [&str; 11] = [
+pub(super) const FOR_PEOPLE: [&str; 12] = [
     "experiment",
     "imported",
     "coverage",
     "multiplier",
     "runs",
     "accuracy",
+    "95 % of the mean",
     "baseline",
     "test cost",
     "training cost",
@@ -21,7 +26,7 @@ pub(super) const FOR_PEOPLE: [&str; 11] = [
 ];
 
 /// Headers of a comparison for programs.
-pub(super) const FOR_PROGRAMS: [&str; 23] = [
+pub(super) const FOR_PROGRAMS: [&str; 25] = [
     "experiment",
     "regime",
     "source_model",
@@ -36,6 +41,8 @@ pub(super) const FOR_PROGRAMS: [&str; 23] = [
     "accuracy_deviation",
     "accuracy_min",
     "accuracy_max",
+    "accuracy_low",
+    "accuracy_high",
     "majority_baseline",
     "test_cost",
     "training_cost",
@@ -58,6 +65,8 @@ pub struct Row {
     pub test: DataFile,
     /// Ascending, one a run.
     pub seeds: Vec<u64>,
+    /// The records, in the order of the seeds.
+    pub runs: Vec<LoadedRecord>,
     /// Share of the test samples predicted right, 0 to 1.
     pub accuracy: Summary,
     pub majority_baseline: f64,
@@ -69,14 +78,14 @@ pub struct Row {
 
 impl Row {
     /// The runs of one experiment; `None` where there are none.
-    pub(super) fn of(runs: &[&Record]) -> Option<Self> {
-        let first = *runs.first()?;
+    pub(super) fn of(runs: &[&LoadedRecord]) -> Option<Self> {
+        let first = &runs.first()?.record;
         let all = |number: fn(&Record) -> f64| -> Vec<f64> {
-            runs.iter().map(|run| number(run)).collect()
+            runs.iter().map(|run| number(&run.record)).collect()
         };
         let mean = |number| Summary::of(&all(number)).map(|summary| summary.mean);
-        let mut seeds: Vec<u64> = runs.iter().map(|run| run.seed).collect();
-        seeds.sort_unstable();
+        let mut runs: Vec<LoadedRecord> = runs.iter().map(|&run| run.clone()).collect();
+        runs.sort_by_key(|run| run.record.seed);
         Some(Self {
             experiment: first.experiment.clone(),
             setup: first.setup.clone(),
@@ -84,14 +93,22 @@ impl Row {
             source: first.source.clone(),
             train: first.data.train.clone(),
             test: first.data.test.clone(),
-            seeds,
+            seeds: runs.iter().map(|run| run.record.seed).collect(),
             accuracy: Summary::of(&all(|run| run.metrics.accuracy))?,
             majority_baseline: first.metrics.majority_baseline,
             test_cost: mean(|run| run.metrics.test_cost)?,
             training_cost: mean(|run| run.metrics.training_cost)?,
             epochs: first.epochs,
             seconds: mean(|run| run.seconds)?,
+            runs,
         })
+    }
+
+    /// The interval that holds the mean accuracy over all seeds that there could be, with 95 %
+    /// confidence; absent for a single run.
+    fn interval(&self) -> Option<[f64; 2]> {
+        let interval = self.accuracy.interval(CONFIDENCE)?;
+        Some(interval.map(|end| end.clamp(0.0, 1.0)))
     }
 
     fn coverage(&self) -> Option<Coverage> {
@@ -99,7 +116,7 @@ impl Row {
     }
 
     /// Under [`FOR_PEOPLE`].
-    pub(super) fn for_people(&self) -> [Cell; 11] {
+    pub(super) fn for_people(&self) -> [Cell; 12] {
         let source = self.source.as_ref();
         let coverage = self.coverage();
         let imported = |it: &Source| format!("{} of {}", it.imported_tensors, it.target_tensors);
@@ -118,6 +135,9 @@ impl Row {
             }),
             Cell::Figure(runs),
             Cell::Figure(format!("{:.3} ± {deviation}", self.accuracy.mean)),
+            self.interval().map_or(Cell::Missing, |[low, high]| {
+                Cell::Figure(format!("{low:.3} to {high:.3}"))
+            }),
             Cell::real(self.majority_baseline, 3),
             Cell::real(self.test_cost, 4),
             Cell::real(self.training_cost, 4),
@@ -127,7 +147,7 @@ impl Row {
     }
 
     /// Under [`FOR_PROGRAMS`].
-    pub(super) fn for_programs(&self) -> [Cell; 23] {
+    pub(super) fn for_programs(&self) -> [Cell; 25] {
         let source = self.source.as_ref();
         let coverage = self.coverage();
         let accuracy = &self.accuracy;
@@ -147,6 +167,8 @@ impl Row {
             accuracy.deviation.map_or(Cell::Missing, exact),
             exact(accuracy.min),
             exact(accuracy.max),
+            self.interval().map_or(Cell::Missing, |it| exact(it[0])),
+            self.interval().map_or(Cell::Missing, |it| exact(it[1])),
             exact(self.majority_baseline),
             exact(self.test_cost),
             exact(self.training_cost),

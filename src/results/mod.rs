@@ -7,6 +7,7 @@
 //! `results/<experiment>/seed-<seed>/` for one with several. [`writer`] puts it there in one step;
 //! [`find`] finds and loads records; [`summary`] keeps one row a record in `results/results.csv`.
 
+pub mod answers;
 pub mod batches;
 pub mod commit;
 pub mod find;

@@ -3,6 +3,7 @@
 mod cache;
 mod commands;
 mod common;
+mod comparing;
 mod determinism;
 mod exchange;
 mod exports;

@@ -1,4 +1,10 @@
 //! Statistics over runs: pure functions of numbers.
+//!
+//! [`significance`] has the tests of whether two experiments differ, [`distributions`] what they
+//! are looked up in. Nothing here knows a record.
+
+pub mod distributions;
+pub mod significance;
 
 /// What the runs of one experiment say about one number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +35,15 @@ impl Summary {
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         })
     }
+
+    /// The interval that, in `confidence` (0 to 1) of such samples, holds the mean of all the
+    /// values that there could be, by Student's t (1908); absent for a single value.
+    pub fn interval(&self, confidence: f64) -> Option<[f64; 2]> {
+        let degrees = self.n as f64 - 1.0;
+        let error = self.deviation? / (self.n as f64).sqrt();
+        let half = error * significance::quantile(confidence, degrees);
+        Some([self.mean - half, self.mean + half])
+    }
 }
 
 /// Standard error of a share `share` measured on `samples` independent samples:
@@ -54,6 +69,16 @@ mod tests {
     fn one_value_has_no_deviation_and_none_has_no_summary() {
         assert_eq!(Summary::of(&[0.75]).unwrap().deviation, None);
         assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_that_of_student() {
+        // Sleep gained by the ten patients of Student (1908), under the second drug less the first.
+        let gained = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
+        let [low, high] = Summary::of(&gained).unwrap().interval(0.95).unwrap();
+        assert!((low - 0.7001142).abs() < 1e-6, "{low}");
+        assert!((high - 2.4598858).abs() < 1e-6, "{high}");
+        assert_eq!(Summary::of(&[0.75]).unwrap().interval(0.95), None);
     }
 
     #[test]
