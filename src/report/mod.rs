@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod compare;
+mod controls;
 pub mod inspect;
 mod notes;
 pub mod row;

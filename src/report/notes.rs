@@ -4,6 +4,7 @@
 //! test samples leaves uncertain. Whether a difference is significant is not claimed.
 
 use super::cell::grouped;
+use super::controls;
 use super::row::Row;
 use crate::results::record::Regime;
 use crate::results::statistics::{Summary, standard_error_of_share};
@@ -15,8 +16,11 @@ pub(super) fn notes(rows: &[Row], copies: usize) -> Vec<String> {
     notes.extend(same_names(rows));
     notes.extend(left_out(copies));
     notes.extend(rows.iter().filter_map(not_above_baseline));
+    let (warnings, of_controls) = controls::notes(rows);
+    notes.extend(warnings);
     let pairs: Vec<Pair> = rows.iter().filter_map(|row| Pair::of(row, rows)).collect();
     notes.extend(pairs.iter().map(Pair::difference));
+    notes.extend(of_controls);
     if pairs.iter().any(Pair::has_a_single_run) {
         notes.push(
             "A single run cannot tell a difference from the luck of its seed: repeat with `seeds = 5`."
@@ -34,15 +38,15 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// `None` for a row that is from scratch itself, or where there is none on the same training
+    /// `None` for a row that is from scratch itself, or a control, or where there is none on the same training
     /// and test data. Of several, the best is taken.
     fn of(row: &'a Row, rows: &'a [Row]) -> Option<Self> {
-        if row.regime == Regime::FromScratch {
+        if row.regime == Regime::FromScratch || row.control.is_some() {
             return None;
         }
         let scratch = rows
             .iter()
-            .filter(|it| it.regime == Regime::FromScratch)
+            .filter(|it| it.regime == Regime::FromScratch && it.control.is_none())
             .filter(|it| it.train.sha256 == row.train.sha256 && it.test.sha256 == row.test.sha256)
             .max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean))?;
         Some(Self { row, scratch })
@@ -156,7 +160,8 @@ fn not_above_baseline(row: &Row) -> Option<String> {
     let (accuracy, baseline) = (row.accuracy.mean, row.majority_baseline);
     // Not `accuracy <= baseline`: a NaN is not above it either.
     let above = accuracy > baseline;
-    (!above).then(|| {
+    // A control need not be.
+    (!above && row.control.is_none()).then(|| {
         format!(
             "warning: {} ({accuracy:.3}) is not above always answering the most frequent class ({baseline:.3}).",
             row.experiment

@@ -147,6 +147,19 @@ impl Receipt {
         }
     }
 
+    /// The same where what would be imported is not, for a control.
+    pub fn withheld(mut self) -> Self {
+        for entry in self.tensors.iter_mut().filter(|entry| entry.is_imported()) {
+            entry.outcome = Outcome::NotImported {
+                reason: "drawn at random instead, for control = \"random_backbone\"".to_owned(),
+                rejected: None,
+            };
+        }
+        let totals = &mut self.totals;
+        (totals.tensors, totals.parameters, totals.multiply_adds) = (0, 0, 0);
+        self
+    }
+
     /// Whether all tensors of this target layer were imported. False for layers without tensors.
     pub fn is_imported(&self, layer: &str) -> bool {
         let mut tensors = self.of_layer(layer).peekable();

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::model::layer::Draw;
 use crate::model::network::{NamedTensor, Network, Weights};
 use crate::model::spec::NetworkSpec;
+use crate::random::Stream;
 use crate::results::rows::MetricsRow;
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
@@ -57,8 +58,29 @@ pub enum End {
 pub struct Split {
     pub data: Arc<Dataset>,
     pub transform: Transform,
+    /// The class of each sample: the file's, unless a control shuffles them.
+    pub labels: Arc<[u32]>,
     /// What the frozen prefix gives for each sample, where it is kept.
     pub features: Option<Arc<Features>>,
+}
+
+impl Split {
+    /// The file as it is, of which nothing is kept yet.
+    pub fn new(data: Arc<Dataset>, transform: Transform) -> Self {
+        Self {
+            labels: data.labels().into(),
+            data,
+            transform,
+            features: None,
+        }
+    }
+
+    /// Deals the labels out anew, in an order that follows from `seed`: as many of each class as
+    /// before.
+    pub fn shuffle_labels(&mut self, seed: u64) {
+        let order = Stream::new(seed, "shuffled labels", &[]).permutation(self.labels.len());
+        self.labels = order.iter().map(|&sample| self.labels[sample]).collect();
+    }
 }
 
 /// Where a training stands.

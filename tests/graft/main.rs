@@ -3,8 +3,11 @@
 mod cache;
 mod commands;
 mod common;
+mod controls;
+mod doctor;
 mod exchange;
 mod exports;
+mod faults;
 mod foreign;
 mod graphs;
 mod malformed;
