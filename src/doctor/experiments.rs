@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::machine::BackendState;
-use crate::config::experiment::Experiment;
+use crate::config::experiment::{DataFiles, Experiment};
 use crate::error::Result;
 use crate::files::stamps;
 use crate::plan::Run;
@@ -31,7 +31,7 @@ pub struct Checked {
 /// A file that an experiment reads.
 #[derive(Debug, Serialize)]
 pub struct InputFile {
-    /// `training data`, `test data`, `source model`, `initial weights`.
+    /// `training data`, `test data`, `drawn task`, `source model`, `initial weights`.
     pub what: &'static str,
     pub path: PathBuf,
     pub presence: Presence,
@@ -153,9 +153,13 @@ fn files(run: &Run, records: &[&Record]) -> Result<Vec<InputFile>> {
 }
 
 fn to_be_drawn(experiment: &Experiment) -> InputFile {
+    let name = match &experiment.data.files {
+        DataFiles::Drawn { builtin, .. } => Path::new(builtin),
+        DataFiles::Files { train, .. } => train,
+    };
     InputFile {
-        what: "data",
-        path: experiment.data.root.clone(),
+        what: "drawn task",
+        path: experiment.data.root.join(name),
         presence: Presence::WillBeDrawn,
         bytes: None,
         sha256: None,
