@@ -10,6 +10,7 @@ use super::machine::BackendState;
 use crate::config::experiment::{DataFiles, Experiment};
 use crate::error::Result;
 use crate::files::stamps;
+use crate::model::backend;
 use crate::plan::Run;
 use crate::results::loaded::LoadedRecord;
 use crate::results::record::Record;
@@ -107,6 +108,19 @@ fn check_one(
         && let Err(error) = opened.outline(experiment)
     {
         checked.problem(&error.to_string());
+    }
+    let here = backend::arithmetic();
+    let elsewhere = own.iter().filter(|record| {
+        let build = record.build.as_ref();
+        build.is_some_and(|build| build.arithmetic != here)
+    });
+    let elsewhere = elsewhere.count();
+    if elsewhere > 0 {
+        checked.warnings.push(format!(
+            "{}: {elsewhere} of {} records were computed by other arithmetic than that of this \
+             machine: their last bits may be others",
+            checked.experiment, checked.records
+        ));
     }
     for file in &checked.files {
         if file.other > 0 {

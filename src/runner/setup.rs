@@ -269,7 +269,7 @@ pub fn rates(
     spec: &NetworkSpec,
     receipt: Option<&Receipt>,
 ) -> Result<Vec<LayerRate>> {
-    let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
+    let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.counts_as_imported(layer));
     let Experiment {
         learning_rate_multiplier,
         optimizer,

@@ -168,7 +168,14 @@ fn converted(
             (values, after)
         }
     };
-    if let Outcome::Imported { from, sha256, .. } = outcome {
+    if let Outcome::Imported {
+        from,
+        sha256,
+        dtype,
+        ..
+    } = outcome
+    {
+        *dtype = Some(values.dtype());
         from.sha256 = Some(before);
         *sha256 = Some(after);
     }
@@ -220,6 +227,7 @@ impl Pair<'_> {
                 from: origin(found.layer, found.tensor),
                 transform: found.conversion.words().to_string(),
                 sha256,
+                dtype: None,
             },
             Err(misfit) => Outcome::NotImported {
                 reason: misfit.reason.clone(),
@@ -373,7 +381,7 @@ fn unused(source: &SourceModel, target: &NetworkSpec, pairs: &[Pair]) -> Vec<Unu
 fn missing_from(receipt: &Receipt, layer: &str) -> Vec<String> {
     let of_layer = receipt.tensors.iter().filter(|entry| entry.layer == layer);
     let reason = |entry: &Entry| match &entry.outcome {
-        Outcome::Imported { .. } => None,
+        Outcome::Imported { .. } | Outcome::Withheld { .. } => None,
         Outcome::NotImported { reason, .. } => Some(format!("{entry} was not imported: {reason}")),
     };
     of_layer.filter_map(reason).collect()

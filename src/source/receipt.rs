@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::experiment::Pixels;
 use crate::model::spec::shape_text;
+use crate::numbers::Dtype;
 
 /// The record of one import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,7 +106,12 @@ pub enum Outcome {
         /// layout, in hexadecimal; absent in a plan.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+        /// The source's precision; absent in a plan, and in receipts of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dtype: Option<Dtype>,
     },
+    /// It would have been imported, and was drawn at random instead, for a control.
+    Withheld { from: Origin },
     NotImported {
         reason: String,
         /// The tensor that would have been taken by its name, had it fitted.
@@ -149,11 +155,10 @@ impl Receipt {
 
     /// The same where what would be imported is not, for a control.
     pub fn withheld(mut self) -> Self {
-        for entry in self.tensors.iter_mut().filter(|entry| entry.is_imported()) {
-            entry.outcome = Outcome::NotImported {
-                reason: "drawn at random instead, for control = \"random_backbone\"".to_owned(),
-                rejected: None,
-            };
+        for entry in &mut self.tensors {
+            if let Outcome::Imported { from, .. } = &entry.outcome {
+                entry.outcome = Outcome::Withheld { from: from.clone() };
+            }
         }
         let totals = &mut self.totals;
         (totals.tensors, totals.parameters, totals.multiply_adds) = (0, 0, 0);
@@ -164,6 +169,14 @@ impl Receipt {
     pub fn is_imported(&self, layer: &str) -> bool {
         let mut tensors = self.of_layer(layer).peekable();
         tensors.peek().is_some() && tensors.all(Entry::is_imported)
+    }
+
+    /// The same, or that they would have been without a control: such a layer has the multiplier of
+    /// imported ones.
+    pub fn counts_as_imported(&self, layer: &str) -> bool {
+        let mut tensors = self.of_layer(layer).peekable();
+        let counts = |entry: &Entry| !matches!(entry.outcome, Outcome::NotImported { .. });
+        tensors.peek().is_some() && tensors.all(counts)
     }
 
     /// The target layers all of whose tensors were imported, in order.
@@ -299,6 +312,7 @@ mod tests {
             },
             transform: "as is".into(),
             sha256: Some("00".into()),
+            dtype: None,
         }
     }
 

