@@ -170,3 +170,34 @@ fn what_a_record_was_made_from_must_be_there_to_verify_it() {
     let out = finds(&place, &["check", "results/e"]);
     assert!(out.contains("extends another file"), "{out}");
 }
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_a_lesser_processor_would_compute_is_within_tolerance() {
+    let place = record();
+    for set in ["avx2", "portable"] {
+        let mut command = place.command(&["verify", "results/e"]);
+        let output = command.env("GRAFT_INSTRUCTION_SET", set).output();
+        let printed = Printed::from(output.expect("graft starts"));
+        if printed.err.contains("this processor has no") {
+            eprintln!("not tried: {}", printed.err);
+            continue;
+        }
+        let close = "results/e: equal within tolerance\n";
+        let same = "results/e: bit-identical\n";
+        assert!(
+            printed.out.starts_with(close) || printed.out.starts_with(same),
+            "{set}\n{}{}",
+            printed.out,
+            printed.err
+        );
+    }
+    let mut command = place.command(&["verify", "results/e"]);
+    let output = command.env("GRAFT_INSTRUCTION_SET", "mmx").output();
+    let printed = Printed::from(output.expect("graft starts"));
+    assert!(
+        printed.err.contains("this processor has no mmx"),
+        "{}",
+        printed.err
+    );
+}
