@@ -5,6 +5,7 @@
 //! terminals and exit codes.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 /// `Result` with graft's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,8 +61,21 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl From<std::io::Error> for Error {
+    /// With a remedy where it does not depend on the file.
     fn from(error: std::io::Error) -> Self {
-        Self::new(error.to_string())
+        let remedy = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "make room on that disk and give the same command again: what is complete is kept"
+            }
+            ErrorKind::FileTooLarge => {
+                "raise the limit on the size of files (`ulimit -f`) and give the same command again"
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                "give yourself the right to write there, or run graft in another directory"
+            }
+            _ => return Self::new(error.to_string()),
+        };
+        Self::new(error.to_string()).help(remedy)
     }
 }
 
@@ -80,6 +94,17 @@ impl<T, E: Into<Error>> At<T> for std::result::Result<T, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_has_a_remedy_and_one_that_is_said_before_is_kept() {
+        let full = || std::io::Error::from(ErrorKind::StorageFull);
+        let error = Error::from(full()).at("model.safetensors").help("ignored");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("model.safetensors: ") && text.contains("help: make room"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn an_error_reads_place_problem_remedy() {

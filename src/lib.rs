@@ -17,9 +17,10 @@
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
 //! - [`verify`]: whether a record is what its experiment gives: checked, trained again, compared.
 //! - [`export`]: a record's model in formats that other tools open.
+//! - [`doctor`]: the machine, the build and the files, as far as they matter for reproducing.
 //!
 //! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
-//! [`numbers`], [`pattern`] and [`random`] belong to no floor.
+//! [`memory`], [`numbers`], [`pattern`] and [`random`] belong to no floor.
 
 #![deny(unsafe_code)]
 
@@ -27,11 +28,13 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod files;
 pub mod gather;
 pub mod kernels;
+pub mod memory;
 pub mod model;
 #[cfg(test)]
 mod neon_figures;

@@ -4,6 +4,7 @@
 mod check;
 mod compare;
 mod convert;
+mod doctor;
 mod export;
 mod features;
 mod import_command;
@@ -54,6 +55,7 @@ enum Verb {
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
     ImportCommand(import_command::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 /// Reads the words of a command line, the first of which is the command's name. Ends the process
@@ -82,6 +84,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),
+        Verb::Doctor(arguments) => doctor::run(arguments),
     }
 }
 
@@ -120,6 +123,7 @@ impl ExperimentArguments {
         let overrides = Overrides {
             options: translation.settings,
             set: self.set.clone(),
+            controls: false,
         };
         Ok((overrides, translation.show))
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{ExperimentArguments, print};
+use crate::config::experiment::Control;
 use crate::error::{Error, Result};
 use crate::gather::gather;
 use crate::model::spec::{LayerSpec, shape_text};
@@ -36,13 +37,17 @@ use crate::train::saving::saving;
 pub struct Arguments {
     #[command(flatten)]
     experiments: ExperimentArguments,
+    /// Beside every experiment, the same with shuffled labels and with a random backbone
+    #[arg(long)]
+    controls: bool,
     /// table, csv, markdown or json; csv and json are one table of all layers
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let (overrides, _) = arguments.experiments.read()?;
+    let (mut overrides, _) = arguments.experiments.read()?;
+    overrides.controls = arguments.controls;
     let loaded = gather(&arguments.experiments.paths, &overrides, Path::new(RESULTS));
     for error in &loaded.errors {
         eprintln!("error: {error}");
@@ -241,10 +246,13 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
         .map(|_| Cell::from(run.experiment.name.as_str()));
     let with_optimizers = !optimizer.layer.is_empty();
     let mut table = all.unwrap_or_else(|| Table::new(headers(with_optimizers).iter().copied()));
+    let imported = |imported: bool| match (imported, run.experiment.control) {
+        (true, Some(Control::RandomBackbone)) => "drawn".into(),
+        (imported, _) => yes_or_no(imported),
+    };
     for (layer, rate) in outline.spec.layers.iter().zip(&outline.rates) {
         let has_parameters = !layer.parameters.is_empty();
         let only_with_parameters = |cell: Cell| if has_parameters { cell } else { Cell::Missing };
-        let yes = |yes: bool| Cell::from(if yes { "yes" } else { "no" });
         let rule = optimizer.rule_of(rate.entry);
         let learning_rate = rule.learning_rate;
         let cells = [
@@ -252,15 +260,19 @@ fn layers(run: &Run, outline: &Outline, all: Option<Table>) -> Table {
             kind(layer).into(),
             shape_text(&layer.output).into(),
             only_with_parameters(layer.parameter_count().into()),
-            only_with_parameters(yes(rate.imported)),
+            only_with_parameters(imported(rate.imported)),
             only_with_parameters(Cell::Figure(plain(learning_rate * rate.multiplier))),
-            only_with_parameters(yes(rate.frozen)),
+            only_with_parameters(yes_or_no(rate.frozen)),
         ];
         let optimizer = only_with_parameters(rule.algorithm.name().into());
         let optimizer = table.has("optimizer").then_some(optimizer);
         table.push(name.clone().into_iter().chain(cells).chain(optimizer));
     }
     table
+}
+
+fn yes_or_no(yes: bool) -> Cell {
+    if yes { "yes" } else { "no" }.into()
 }
 
 /// What a layer does, and on whose outputs where that is not the layer before it.

@@ -30,6 +30,9 @@ use crate::runner::{self, Outcome, Shared};
 pub struct Arguments {
     #[command(flatten)]
     experiments: ExperimentArguments,
+    /// Beside every experiment, the same with shuffled labels and with a random backbone
+    #[arg(long)]
+    controls: bool,
     /// Train again what has a complete record
     #[arg(long)]
     force: bool,
@@ -41,7 +44,8 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let stop = stop_on_interrupt()?;
     let results = Path::new(RESULTS);
-    let (overrides, show) = arguments.experiments.read()?;
+    let (mut overrides, show) = arguments.experiments.read()?;
+    overrides.controls = arguments.controls;
     let log = show.log.as_deref().map(Log::open).transpose()?;
     let loaded = gather(&arguments.experiments.paths, &overrides, results);
     let mut failed: Vec<String> = Vec::new();

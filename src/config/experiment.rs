@@ -5,6 +5,7 @@
 
 mod architecture;
 mod cache;
+mod control;
 mod layer;
 mod optimizer;
 mod preprocessing;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::numbers::Dtype;
 pub use architecture::{Architecture, Convention, Facts, Family, vgg_widths};
 pub use cache::Cache;
+pub use control::Control;
 pub use layer::{LayerKind, NamedLayer, PaddingSize, PaddingWord, Shortcut};
 pub use optimizer::{
     Algorithm, BiasCorrection, Class, LayerRule, NormScales, Optimizer, Rule, Which,
@@ -52,6 +54,10 @@ pub struct Experiment {
     /// File whose layers are imported; absent: from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_model: Option<PathBuf>,
+    /// What is taken away from the experiment, to see what its result rests on; absent from the
+    /// experiment itself, whose name a control's ends in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// Where a copy of the trained model goes, beside the one in the record; its ending says the
     /// format: `.safetensors`, or neon's `.prm`, `.p`, `.pkl`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,8 +18,8 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::experiment::{
-    Architecture, Backend, Convention, DropoutScaling, Gradient, InitialDraws, LastBatch, LossName,
-    PoolingSize, Statistics,
+    Architecture, Backend, Control, Convention, DropoutScaling, Gradient, InitialDraws, LastBatch,
+    LossName, PoolingSize, Statistics,
 };
 use crate::numbers::Dtype;
 pub use layer::{LayerTable, LayerType, Pixels};
@@ -43,6 +43,7 @@ pub struct File {
     pub epochs: Option<usize>,
     pub batch_size: Option<usize>,
     pub source_model: Option<PathBuf>,
+    pub control: Option<Word<Control>>,
     pub save_path: Option<PathBuf>,
     pub save_optimizer_state: Option<bool>,
     pub cache: Option<bool>,

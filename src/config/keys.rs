@@ -19,6 +19,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("epochs", "10"),
     ("batch_size", "32"),
     ("source_model", r#""models/VGG_D.p""#),
+    ("control", r#""shuffled_labels""#),
     ("save_path", r#""fine_tuned.safetensors""#),
     ("save_optimizer_state", "true"),
     ("cache", "true"),

@@ -109,19 +109,32 @@ fn load_all_with(paths: &[PathBuf], overrides: &Overrides, environment: &Environ
                 continue;
             }
         };
+        let controls = match overrides.controls {
+            true => experiment.controls(),
+            false => Vec::new(),
+        };
+        for experiment in std::iter::once(experiment).chain(controls) {
+            loaded.add(experiment, &file, &mut origins);
+        }
+    }
+    loaded
+}
+
+impl Loaded {
+    /// Adds the experiment that `file` describes, unless its name is taken; `origins` says by which
+    /// file.
+    fn add(&mut self, experiment: Experiment, file: &Path, origins: &mut HashMap<String, PathBuf>) {
         if let Some(other) = origins.get(&experiment.name) {
             let (name, other) = (&experiment.name, other.display());
             let problem = format!("the name `{name}` is that of {other} already");
             let help = "give one of them another `name`: records are kept by name";
-            loaded
-                .errors
+            self.errors
                 .push(Error::new(problem).at(file.display()).help(help));
         } else {
-            origins.insert(experiment.name.clone(), file);
-            loaded.experiments.push(experiment);
+            origins.insert(experiment.name.clone(), file.to_owned());
+            self.experiments.push(experiment);
         }
     }
-    loaded
 }
 
 /// The experiment files that a path given to a command means.

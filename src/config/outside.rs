@@ -17,6 +17,8 @@ pub struct Overrides {
     pub options: Vec<Setting>,
     /// `--set key=value`: a dotted key, a TOML value or bare text.
     pub set: Vec<String>,
+    /// `--controls`: each experiment, and its controls behind it.
+    pub controls: bool,
 }
 
 impl Overrides {

@@ -1,6 +1,8 @@
 //! From the experiment's `backend` to a Burn device, or to an error that says what to do.
 
-use burn::tensor::Device;
+use std::panic;
+
+use burn::tensor::{Device, Tensor};
 
 use super::layer;
 use crate::config::experiment::Backend;
@@ -26,6 +28,42 @@ pub fn device(backend: Backend, dtype: Dtype) -> Result<Device> {
                 .at("dtype")
                 .help("backend = \"cpu\" computes in f32, f64, f16 and bf16; every backend in f32"),
         ),
+    }
+}
+
+/// Opens the device of `backend` and has it add two numbers.
+///
+/// # Errors
+/// As [`device`]; and a driver that fails, or panics, on the way.
+pub fn probe(backend: Backend) -> Result<()> {
+    let adds = || -> Result<f32> {
+        let device = device(backend, Dtype::F32)?;
+        let sum = Tensor::<1>::from_floats([1.0, 2.0], &device).sum();
+        Ok(sum.into_data().iter::<f32>().sum())
+    };
+    // What a driver panics with says nothing to whoever asks whether it works.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let added = panic::catch_unwind(adds);
+    panic::set_hook(hook);
+    match added {
+        Ok(Ok(3.0)) => Ok(()),
+        Ok(Ok(sum)) => Err(Error::new(format!(
+            "backend `{backend}` adds 1 and 2 to {sum}"
+        ))),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::new(format!("backend `{backend}` cannot be opened"))
+            .help("check its driver, or use backend = \"cpu\"")),
+    }
+}
+
+/// Whether `backend` is part of this build.
+pub fn is_compiled(backend: Backend) -> bool {
+    match backend {
+        Backend::Cpu => true,
+        Backend::Ndarray => cfg!(feature = "ndarray"),
+        Backend::Wgpu => cfg!(feature = "wgpu"),
+        Backend::Cuda(_) => cfg!(feature = "cuda"),
     }
 }
 
@@ -55,6 +93,9 @@ pub fn arithmetic() -> String {
         model.unwrap_or_default()
     )
 }
+
+/// The version of Burn that graft is built on.
+pub const BURN: &str = "0.22.1";
 
 /// Changes when a kernel gives other bits than before.
 const ARITHMETIC: &str = "kernels 1, burn-flex 0.22.1";
@@ -116,4 +157,25 @@ fn not_compiled(feature: &str) -> Error {
     .help(format!(
         "build with `cargo build --release --features {feature}`, or run with `-b cpu`"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_is_the_one_that_is_built_in() {
+        let manifest = include_str!("../../Cargo.toml");
+        let line = format!("burn = {{ version = \"={BURN}\"");
+        assert!(manifest.contains(&line));
+    }
+
+    #[test]
+    fn the_processor_computes_and_what_is_not_built_in_says_so() {
+        assert_eq!(probe(Backend::Cpu), Ok(()));
+        if !is_compiled(Backend::Cuda(0)) {
+            let error = probe(Backend::Cuda(0)).unwrap_err().to_string();
+            assert!(error.contains("not compiled"), "{error}");
+        }
+    }
 }

@@ -227,11 +227,11 @@ On 2,000 test samples an accuracy of 0.719 is uncertain by 1.0 percentage points
         let (test, source_test) = (format!("{:0<64}", 2), "5".repeat(64));
         assert_eq!(text, format!(
             "\
-experiment,regime,source_model,imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,accuracy_low,accuracy_high,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256
-from_scratch,from_scratch,,,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.3216811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-fine_tuning,fine_tuning,models/source.safetensors,26,32,0.648,0.95,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.4466811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-feature_extraction,feature_extraction,models/source.safetensors,26,32,0.648,0.95,0,2,1 2,0.8125,0.08838834764831845,0.75,0.875,0.01836220398908095,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test}
-a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,,,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test}
+experiment,regime,source_model,imported_tensors,target_tensors,coverage_parameters,coverage_multiply_adds,imported_multipliers,runs,seeds,accuracy_mean,accuracy_deviation,accuracy_min,accuracy_max,accuracy_low,accuracy_high,majority_baseline,test_cost,training_cost,epochs,seconds,train_samples,test_samples,test_data,test_sha256,control
+from_scratch,from_scratch,,,,,,,2,1 2,0.71875,0.04419417382415922,0.6875,0.75,0.3216811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test},
+fine_tuning,fine_tuning,models/source.safetensors,26,32,0.648,0.95,0.001,2,1 2,0.84375,0.04419417382415922,0.8125,0.875,0.4466811019945405,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test},
+feature_extraction,feature_extraction,models/source.safetensors,26,32,0.648,0.95,0,2,1 2,0.8125,0.08838834764831845,0.75,0.875,0.01836220398908095,1.0,0.5,0.4,0.30000000000000004,10,83.25,300,2000,data/test.h5,{test},
+a_source,from_scratch,,,,,,,1,1,0.625,,0.625,0.625,,,0.1,0.4,0.30000000000000004,10,4000.0,300,2000,data/source_test.h5,{source_test},
 "
         ));
     }

@@ -119,7 +119,9 @@ pub(super) fn by_test(rows: &[Row]) -> Vec<Vec<usize>> {
 
 /// Whether there are experiments on the same test data of which none is tested, for their number.
 pub(super) fn are_too_many(rows: &[Row]) -> bool {
-    let untested = |group: &Vec<usize>| group.len() > 1 && pairs(group, rows).is_empty();
+    let untested = |group: &Vec<usize>| {
+        without_controls(group, rows).len() > 1 && pairs(group, rows).is_empty()
+    };
     by_test(rows).iter().any(untested)
 }
 
@@ -339,10 +341,17 @@ fn arm(row: &Row) -> Result<Arm> {
     })
 }
 
+/// Controls are measured by what they are to show, not against everything.
+fn without_controls(group: &[usize], rows: &[Row]) -> Vec<usize> {
+    let is_no_control = |index: &usize| rows[*index].control.is_none();
+    group.iter().copied().filter(is_no_control).collect()
+}
+
 /// Which experiments of a group are tested, as indices: each before the one that it is measured by,
 /// which is from scratch if one of the two is, else the earlier one.
 fn pairs(group: &[usize], rows: &[Row]) -> Vec<[usize; 2]> {
     let is_from_scratch = |index: usize| rows[index].regime == Regime::FromScratch;
+    let group = without_controls(group, rows);
     let mut pairs = Vec::new();
     for (place, &later) in group.iter().enumerate() {
         for &earlier in &group[..place] {

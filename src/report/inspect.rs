@@ -17,6 +17,9 @@ pub fn facts(record: &Record) -> Table {
     fact("experiment", record.experiment.clone());
     fact("seed", record.seed.to_string());
     fact("regime", record.regime().name().to_owned());
+    if let Some(control) = &record.control {
+        fact("control", control.clone());
+    }
     fact("started", record.started.clone());
     fact("time", duration(record.seconds));
     fact("graft", record.graft.clone());

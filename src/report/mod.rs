@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod compare;
 pub mod contrast;
+mod controls;
 pub mod inspect;
 mod notes;
 pub mod row;

@@ -3,6 +3,7 @@
 
 use super::cell::grouped;
 use super::contrast::{Contrast, are_too_many, by_test};
+use super::controls;
 use super::row::Row;
 use crate::error::Error;
 use crate::results::statistics::standard_error_of_share;
@@ -25,7 +26,10 @@ pub(super) fn notes(
             .map(|error| format!("warning: {error}; its experiment is left out of the tests.")),
     );
     notes.extend(rows.iter().filter_map(not_above_baseline));
+    let (warnings, of_controls) = controls::notes(rows);
+    notes.extend(warnings);
     notes.extend(contrasts.iter().map(Contrast::text));
+    notes.extend(of_controls);
     if are_too_many(rows) {
         notes.push(
             "More than four experiments on the same test data are only tested where some import \
@@ -108,7 +112,8 @@ fn not_above_baseline(row: &Row) -> Option<String> {
     let (accuracy, baseline) = (row.accuracy.mean, row.majority_baseline);
     // Not `accuracy <= baseline`: a NaN is not above it either.
     let above = accuracy > baseline;
-    (!above).then(|| {
+    // A control need not be.
+    (!above && row.control.is_none()).then(|| {
         format!(
             "warning: {} ({accuracy:.3}) is not above always answering the most frequent class ({baseline:.3}).",
             row.experiment

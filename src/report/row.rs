@@ -26,7 +26,7 @@ pub(super) const FOR_PEOPLE: [&str; 12] = [
 ];
 
 /// Headers of a comparison for programs.
-pub(super) const FOR_PROGRAMS: [&str; 25] = [
+pub(super) const FOR_PROGRAMS: [&str; 26] = [
     "experiment",
     "regime",
     "source_model",
@@ -52,6 +52,7 @@ pub(super) const FOR_PROGRAMS: [&str; 25] = [
     "test_samples",
     "test_data",
     "test_sha256",
+    "control",
 ];
 
 /// One experiment with all its runs. Costs and times are means over them.
@@ -60,6 +61,8 @@ pub struct Row {
     pub experiment: String,
     pub setup: String,
     pub regime: Regime,
+    /// What was taken away on purpose.
+    pub control: Option<String>,
     pub source: Option<Source>,
     pub train: DataFile,
     pub test: DataFile,
@@ -90,6 +93,7 @@ impl Row {
             experiment: first.experiment.clone(),
             setup: first.setup.clone(),
             regime: first.regime(),
+            control: first.control.clone(),
             source: first.source.clone(),
             train: first.data.train.clone(),
             test: first.data.test.clone(),
@@ -126,8 +130,13 @@ impl Row {
         };
         let deviation = self.accuracy.deviation;
         let deviation = deviation.map_or("–".to_owned(), |deviation| format!("{deviation:.3}"));
+        let mark = if self.control.is_some() {
+            " (control)"
+        } else {
+            ""
+        };
         [
-            self.experiment.as_str().into(),
+            format!("{}{mark}", self.experiment).into(),
             source.map_or(Cell::Missing, |it| Cell::Figure(imported(it))),
             coverage.map_or(Cell::Missing, |it| Cell::Figure(percents(it))),
             source.map_or(Cell::Missing, |it| {
@@ -147,7 +156,7 @@ impl Row {
     }
 
     /// Under [`FOR_PROGRAMS`].
-    pub(super) fn for_programs(&self) -> [Cell; 25] {
+    pub(super) fn for_programs(&self) -> [Cell; 26] {
         let source = self.source.as_ref();
         let coverage = self.coverage();
         let accuracy = &self.accuracy;
@@ -178,6 +187,7 @@ impl Row {
             self.test.samples.into(),
             self.test.path.display().to_string().into(),
             self.test.sha256.as_str().into(),
+            self.control.clone().into(),
         ]
     }
 }

@@ -59,6 +59,10 @@ pub struct Record {
     /// Name of the experiment, e.g. `faces/fine_tuning`.
     pub experiment: String,
     pub seed: u64,
+    /// What was taken away on purpose, by the word for it in experiments, such as `shuffled_labels`;
+    /// absent from results that are meant as such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
     /// Hash of all that decides the outcome: experiment, seed, data, source model.
     pub identity: String,
     /// The same without the seed: equal for the runs whose results may be averaged.
@@ -311,6 +315,7 @@ pub(crate) mod tests {
             format: FORMAT,
             experiment: experiment.to_owned(),
             seed,
+            control: None,
             identity: format!("{experiment}, seed {seed}"),
             setup: experiment.to_owned(),
             state: State::Complete,

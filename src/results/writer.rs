@@ -40,7 +40,11 @@ impl RecordWriter {
     pub fn begin(dir: &Path, identity: &str) -> Result<Self> {
         check_place(dir)?;
         let parent = dir.parent().unwrap_or(Path::new(""));
-        fs::create_dir_all(parent).at(parent.display())?;
+        fs::create_dir_all(parent).map_err(|error| {
+            Error::from(error)
+                .at(parent.display())
+                .help("records go there: move away what stands in its place, or run elsewhere")
+        })?;
         let lock = FileLock::try_acquire(&with_suffix(dir, LOCK))?.ok_or_else(|| {
             Error::new("another graft process is running this experiment")
                 .help("wait until it has ended, or end it")

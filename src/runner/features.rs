@@ -44,7 +44,7 @@ pub fn features(experiment: &Experiment, seed: u64, layer: &str, which: Which) -
     let (train, test) = setup::files(&experiment.data)?;
     let files = setup::open(&train, &test)?;
     let source = setup::source(experiment)?;
-    let start = setup::start(experiment, &files, source)?;
+    let start = setup::start(experiment, &files, source, seed)?;
     let spec = start.outline.spec;
     let count = layers_up_to(&spec, layer)?;
     // The whole of it, since weights may be drawn in the order of all layers.

@@ -82,7 +82,7 @@ pub fn prepare<'a>(
         outline,
         weights,
         mut inputs,
-    } = setup::start(experiment, &files, source)?;
+    } = setup::start(experiment, &files, source, run.seed)?;
     check_save_path(run, &outline)?;
     let mut writer = RecordWriter::begin(&run.dir, &identity)?;
     if force {
@@ -157,6 +157,7 @@ impl Training<'_> {
             format: record::FORMAT,
             experiment: experiment.name.clone(),
             seed: self.run.seed,
+            control: experiment.control.map(|control| control.name().to_owned()),
             identity: self.identity,
             setup: self.setup,
             state: State::Complete,

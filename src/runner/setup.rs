@@ -9,7 +9,7 @@ use super::initial;
 use super::model_file;
 use super::pixels::{self, Fitted};
 use crate::config::experiment::{
-    Body, Convention, Data, DataFiles, Experiment, Model, Pixels, Preprocessing,
+    Body, Control, Convention, Data, DataFiles, Experiment, Model, Pixels, Preprocessing,
 };
 use crate::data::dataset::Dataset;
 use crate::data::drawn;
@@ -39,6 +39,8 @@ pub struct Outline {
     pub receipt: Option<Receipt>,
     /// Absent where initial weights are drawn.
     pub initial: Option<InitialWeights>,
+    /// What is taken away on purpose.
+    pub control: Option<Control>,
 }
 
 /// The training and the test file, open.
@@ -86,6 +88,10 @@ pub fn outline(
     let initial = initial.map(|model| initial::check(model, &spec));
     let initial = initial.transpose()?;
     let rates = rates(experiment, &spec, receipt.as_ref())?;
+    let receipt = receipt.map(|receipt| match experiment.control {
+        Some(Control::RandomBackbone) => receipt.withheld(),
+        _ => receipt,
+    });
     Ok(Outline {
         spec,
         convention: unusual_convention(&experiment.model, source),
@@ -94,6 +100,7 @@ pub fn outline(
         receipt: receipt.map(|receipt| receipt.after(pixels)),
         preprocessing,
         initial,
+        control: experiment.control,
     })
 }
 
@@ -142,6 +149,7 @@ impl Outline {
     /// What is worth knowing about the start, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![self.preprocessing.pixels.summary()];
+        notes.extend(self.control.map(|control| control.note().to_owned()));
         notes.extend(self.preprocessing.note.clone());
         notes.extend(self.initial.as_ref().map(initial::summary));
         notes.extend(self.receipt.as_ref().map(Receipt::summary));
@@ -168,11 +176,16 @@ pub fn source(experiment: &Experiment) -> Result<Option<SourceModel>> {
 }
 
 /// Reads the initial weights, if there are any, and sorts out what happens to pixels, what is imported
-/// from `source` and at which rate each layer trains: all that training needs.
+/// from `source` and at which rate each layer trains: all that training with `seed` needs.
 ///
 /// # Errors
 /// As [`outline`]; and a file that cannot be read, or initial weights of another model.
-pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>) -> Result<Start> {
+pub fn start(
+    experiment: &Experiment,
+    files: &Files,
+    source: Option<SourceModel>,
+    seed: u64,
+) -> Result<Start> {
     let (shape, classes) = (files.train.shape(), files.train.classes());
     let initial = experiment.model.initial_weights.as_deref();
     let initial = initial.map(initial::read).transpose()?;
@@ -187,7 +200,8 @@ pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>
         Some(initial) => initial::weights(initial, &outline.spec)?,
         None => Weights::new(),
     };
-    if let Some(source) = source {
+    let is_withheld = experiment.control == Some(Control::RandomBackbone);
+    if let Some(source) = source.filter(|_| !is_withheld) {
         let (tensors, receipt) = import::import(source, &outline.spec, &experiment.source)?;
         for tensor in tensors {
             weights.insert((tensor.layer, tensor.role), tensor.values);
@@ -195,7 +209,10 @@ pub fn start(experiment: &Experiment, files: &Files, source: Option<SourceModel>
         // The same, with the checksums of the values.
         outline.receipt = Some(receipt.after(&outline.preprocessing.pixels));
     }
-    let inputs = inputs(files, &outline.preprocessing.pixels, experiment.dtype)?;
+    let mut inputs = inputs(files, &outline.preprocessing.pixels, experiment.dtype)?;
+    if experiment.control == Some(Control::ShuffledLabels) {
+        inputs.train.shuffle_labels(seed);
+    }
     Ok(Start {
         outline,
         weights,
@@ -252,7 +269,7 @@ pub fn rates(
     spec: &NetworkSpec,
     receipt: Option<&Receipt>,
 ) -> Result<Vec<LayerRate>> {
-    let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
+    let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.counts_as_imported(layer));
     let Experiment {
         learning_rate_multiplier,
         optimizer,
@@ -338,13 +355,8 @@ impl Files {
 
 fn inputs(files: &Files, pixels: &Pixels, dtype: Dtype) -> Result<Inputs> {
     let [train, test] = pixels::transforms(pixels, &files.train, &files.test, dtype)?;
-    let split = |data: &Arc<Dataset>, transform| Split {
-        data: data.clone(),
-        transform,
-        features: None,
-    };
     Ok(Inputs {
-        train: split(&files.train, train),
-        test: split(&files.test, test),
+        train: Split::new(files.train.clone(), train),
+        test: Split::new(files.test.clone(), test),
     })
 }

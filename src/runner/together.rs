@@ -5,7 +5,6 @@
 //! would, in the same order.
 
 use std::collections::HashMap;
-use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -16,8 +15,9 @@ use super::opened::Opened;
 use super::setup::Outline;
 use super::shared::Shared;
 use super::{Outcome, Reporter, within};
-use crate::config::experiment::{Experiment, Multipliers};
+use crate::config::experiment::{Control, Experiment, Multipliers};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::spec::LayerSpec;
 use crate::plan::Run;
 use crate::train::groups::LayerRate;
@@ -38,8 +38,9 @@ impl Alike {
         let spec = &outline.spec;
         let saving = saving(experiment, spec, &outline.rates)?;
         let (prefix, _) = spec.layers.split_at(saving.layers);
+        let is_withheld = outline.control == Some(Control::RandomBackbone);
         let drawn = |(layer, rate): (&LayerSpec, &LayerRate)| {
-            !layer.parameters.is_empty() && !rate.imported
+            !layer.parameters.is_empty() && (!rate.imported || is_withheld)
         };
         if outline.initial.is_none() && prefix.iter().zip(&outline.rates).any(drawn) {
             return None;
@@ -91,7 +92,9 @@ impl Alike {
     /// How many of `count` runs are trained at a time: no more than there are processors, nor than
     /// half of the memory that is free holds.
     pub fn abreast(&self, count: usize) -> usize {
-        let fitting = free_memory() / 2 / self.bytes.max(1);
+        // Where the system does not say how much is free: not much.
+        const UNKNOWN: u64 = 4 << 30;
+        let fitting = memory::free().unwrap_or(UNKNOWN) / 2 / self.bytes.max(1);
         let most = rayon::current_num_threads().min(fitting as usize);
         count.min(most).max(1)
     }
@@ -207,15 +210,4 @@ fn might_share(one: &Experiment, other: &Experiment) -> bool {
         && one.cache == other.cache
         && one.data.files == other.data.files
         && one.source_model == other.source_model
-}
-
-/// Bytes of memory that programs may still take; where the system does not say, not much.
-fn free_memory() -> u64 {
-    const UNKNOWN: u64 = 4 << 30;
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.map_or(UNKNOWN, |kilobytes| kilobytes << 10)
 }

@@ -71,7 +71,9 @@ pub fn check(receipt: &Receipt, target: &NetworkSpec, contract: &Contract) -> Re
 /// trained; none where that is not so.
 pub fn little(receipt: &Receipt) -> Option<String> {
     let totals = receipt.totals;
-    let is_little = receipt.source.is_foreign && totals.share_of_multiply_adds() < 0.5;
+    // Nothing at all is imported only where a control wants it so.
+    let is_little =
+        totals.tensors > 0 && receipt.source.is_foreign && totals.share_of_multiply_adds() < 0.5;
     is_little.then(|| {
         format!(
             "only {} of {} tensors were imported; {}",
@@ -379,7 +381,7 @@ fn unused(source: &SourceModel, target: &NetworkSpec, pairs: &[Pair]) -> Vec<Unu
 fn missing_from(receipt: &Receipt, layer: &str) -> Vec<String> {
     let of_layer = receipt.tensors.iter().filter(|entry| entry.layer == layer);
     let reason = |entry: &Entry| match &entry.outcome {
-        Outcome::Imported { .. } => None,
+        Outcome::Imported { .. } | Outcome::Withheld { .. } => None,
         Outcome::NotImported { reason, .. } => Some(format!("{entry} was not imported: {reason}")),
     };
     of_layer.filter_map(reason).collect()

@@ -110,6 +110,8 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dtype: Option<Dtype>,
     },
+    /// It would have been imported, and was drawn at random instead, for a control.
+    Withheld { from: Origin },
     NotImported {
         reason: String,
         /// The tensor that would have been taken by its name, had it fitted.
@@ -151,10 +153,30 @@ impl Receipt {
         }
     }
 
+    /// The same where what would be imported is not, for a control.
+    pub fn withheld(mut self) -> Self {
+        for entry in &mut self.tensors {
+            if let Outcome::Imported { from, .. } = &entry.outcome {
+                entry.outcome = Outcome::Withheld { from: from.clone() };
+            }
+        }
+        let totals = &mut self.totals;
+        (totals.tensors, totals.parameters, totals.multiply_adds) = (0, 0, 0);
+        self
+    }
+
     /// Whether all tensors of this target layer were imported. False for layers without tensors.
     pub fn is_imported(&self, layer: &str) -> bool {
         let mut tensors = self.of_layer(layer).peekable();
         tensors.peek().is_some() && tensors.all(Entry::is_imported)
+    }
+
+    /// The same, or that they would have been without a control: such a layer has the multiplier of
+    /// imported ones.
+    pub fn counts_as_imported(&self, layer: &str) -> bool {
+        let mut tensors = self.of_layer(layer).peekable();
+        let counts = |entry: &Entry| !matches!(entry.outcome, Outcome::NotImported { .. });
+        tensors.peek().is_some() && tensors.all(counts)
     }
 
     /// The target layers all of whose tensors were imported, in order.

@@ -46,8 +46,8 @@ pub fn evaluate(
     }
     let rows = confidences.chunks_exact(classes);
     let predicted: Vec<usize> = rows.map(most_confident).collect();
-    let labels: Vec<usize> = data.labels().iter().map(|&label| label as usize).collect();
-    let cost = loss::reported(loss, &confidences, data.labels());
+    let labels: Vec<usize> = split.labels.iter().map(|&label| label as usize).collect();
+    let cost = loss::reported(loss, &confidences, &split.labels);
     Ok(Evaluation {
         cost: cost / data.len() as f64,
         accuracy: metrics::accuracy(&labels, &predicted)?,

@@ -12,7 +12,7 @@ use crate::model::spec::{NetworkSpec, Operation};
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerRate {
     pub layer: String,
-    /// Whether its parameters came from the source model.
+    /// Whether its parameters came from the source model, or would have without a control.
     pub imported: bool,
     /// Factor on the base learning rate. Layers without parameters belong to the layer on whose
     /// output they work, and have its factor; those that join several, the largest of theirs.

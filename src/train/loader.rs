@@ -31,11 +31,12 @@ pub enum Entering {
     Features(Numbers),
 }
 
-impl From<batches::Batch> for Batch {
-    fn from(batch: batches::Batch) -> Self {
+impl Batch {
+    /// Of samples whose pixels have been read, with labels out of all `labels` of the file.
+    fn of_pixels(batch: batches::Batch, labels: &[u32]) -> Self {
         Self {
+            labels: labels_of(&batch.samples, labels),
             samples: batch.samples,
-            labels: batch.labels,
             entering: Entering::Pixels(batch.pixels),
         }
     }
@@ -53,10 +54,12 @@ pub fn batches(split: &Split, order: Vec<usize>, size: usize) -> Result<Loading>
         None => {
             let (data, transform) = (split.data.clone(), split.transform.clone());
             let batches = Batches::new(data, order, size, transform)?;
-            Ok(Box::new(batches.map(|batch| batch.map(Batch::from))))
+            let labels = split.labels.clone();
+            let labelled = move |batch| Batch::of_pixels(batch, &labels);
+            Ok(Box::new(batches.map(move |batch| batch.map(&labelled))))
         }
         Some(features) => {
-            let labels = split.data.labels();
+            let labels = &split.labels;
             let chunks = order.chunks(size);
             let batch = |samples: &[usize]| (samples.to_vec(), labels_of(samples, labels));
             let parts: Vec<_> = chunks.map(batch).collect();

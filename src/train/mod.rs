@@ -17,20 +17,18 @@ mod pace;
 pub mod prefix;
 pub mod saving;
 pub mod schedule;
+mod split;
 pub mod updates;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::experiment::{self, Experiment, Statistics};
-use crate::data::dataset::Dataset;
-use crate::data::transform::Transform;
 use crate::error::{Error, Result};
 use crate::model::digest::{self, TensorDigest};
 use crate::model::layer::Draw;
@@ -40,13 +38,13 @@ use crate::numbers::Numbers;
 use crate::results::rows::{MetricsRow, Timing};
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
-use features::Features;
 use groups::LayerRate;
 use loader::{Batch, Loading};
 pub use observer::{Observer, Step};
 use pace::Pace;
 use prefix::Prefix;
 use schedule::Time;
+pub use split::Split;
 use updates::Updates;
 
 /// How a training ended.
@@ -56,15 +54,6 @@ pub enum End {
     Complete,
     /// The observer asked to stop; it has a checkpoint.
     Stopped,
-}
-
-/// One data file as training sees it.
-#[derive(Clone)]
-pub struct Split {
-    pub data: Arc<Dataset>,
-    pub transform: Transform,
-    /// What the frozen prefix gives for each sample, where it is kept.
-    pub features: Option<Arc<Features>>,
 }
 
 /// Where a training stands.

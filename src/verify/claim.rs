@@ -71,7 +71,8 @@ impl Claim {
     pub fn rates(&self) -> Option<Result<Vec<LayerRate>>> {
         let (experiment, model) = (self.experiment.as_ref()?, self.model.as_ref()?);
         let receipt = self.receipt.as_ref();
-        let imported = |layer: &str| receipt.is_some_and(|receipt| receipt.is_imported(layer));
+        let imported =
+            |layer: &str| receipt.is_some_and(|receipt| receipt.counts_as_imported(layer));
         let multipliers = &experiment.learning_rate_multiplier;
         Some(groups::layer_rates(
             &model.spec,

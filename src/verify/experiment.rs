@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::claim::Claim;
 use super::{Findings, What};
-use crate::config::experiment::Experiment;
+use crate::config::experiment::{Control, Experiment};
 use crate::error::Result;
 use crate::files::stamps;
 use crate::results::record::{DataFile, Record};
 use crate::runner::identity::{self, Contents};
 use crate::runner::{pixels, setup};
+use crate::source::receipt::{Entry, Outcome};
 
 /// What the record says of the experiment, without any other file.
 pub fn check(claim: &Claim, findings: &mut Findings) {
@@ -55,6 +56,29 @@ pub fn check(claim: &Claim, findings: &mut Findings) {
         record.backend.clone(),
         experiment.backend.to_string(),
     );
+    let control = experiment.control.map(Control::name);
+    let said = |control: Option<&str>| format!("{:?}", control.unwrap_or("none"));
+    same(
+        record.control.as_deref() == control,
+        What::Experiment,
+        "control",
+        said(record.control.as_deref()),
+        said(control),
+    );
+    if let Some(receipt) = &claim.receipt {
+        let is_random = experiment.control == Some(Control::RandomBackbone);
+        let contradicts = |entry: &Entry| match entry.outcome {
+            Outcome::Imported { .. } => is_random,
+            Outcome::Withheld { .. } => !is_random,
+            Outcome::NotImported { .. } => false,
+        };
+        let holds = !receipt.tensors.iter().any(contradicts);
+        findings.expect(holds, What::Source, || {
+            "receipt.json does not go with the control of experiment.toml: a random backbone is not \
+             imported, and nothing else is withheld"
+                .to_string()
+        });
+    }
     match (&experiment.source_model, &record.source) {
         (Some(_), None) => findings.add(
             What::Source,

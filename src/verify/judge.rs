@@ -37,10 +37,18 @@ pub enum Verdict {
     Identical,
     /// Not the same bits, computed by other arithmetic, and within tolerance.
     Close,
+    /// Computed by other arithmetic, the same at first and then further and further apart: rounding can
+    /// do that to a long training, and so can a forger.
+    Drifts,
     Differs,
     /// It cannot be trained anew: data or models are not those that the record names, or not here.
     Impossible,
 }
+
+/// Costs of a first batch differ by less, relative, if rounding alone makes them differ.
+const ROUNDING: f64 = 1e-4;
+/// Accuracies of two trainings that differ by rounding alone are hardly further apart.
+const LUCK: f64 = 0.05;
 
 impl Verdict {
     /// The words for people.
@@ -48,6 +56,7 @@ impl Verdict {
         match self {
             Verdict::Identical => "bit-identical",
             Verdict::Close => "equal within tolerance",
+            Verdict::Drifts => "drifts apart",
             Verdict::Differs => "differs",
             Verdict::Impossible => "cannot be verified",
         }
@@ -113,6 +122,16 @@ pub fn judge(
             from_epoch,
         });
     }
+    if tolerance.is_some()
+        && outputs.is_of_same_samples
+        && let Some(text) = drift(claimed, fresh)?
+    {
+        return Ok(Judgement {
+            verdict: Verdict::Drifts,
+            text,
+            from_epoch,
+        });
+    }
     let parts = [
         epochs.map(|apart| apart.text),
         batches.map(|apart| apart.text),
@@ -130,6 +149,33 @@ pub fn judge(
         text: begin + &parts.join("; "),
         from_epoch,
     })
+}
+
+/// How two trainings by other arithmetic part, if rounding can do it: they begin alike, go through the same
+/// samples, and come to about the same.
+fn drift(claimed: &LoadedRecord, fresh: &LoadedRecord) -> Result<Option<String>> {
+    let (Some(one), Some(other)) = (claimed.batches()?, fresh.batches()?) else {
+        return Ok(None);
+    };
+    let apart = |(a, b): (&BatchRow, &BatchRow)| (a.cost - b.cost).abs() / b.cost.abs();
+    let pairs = || one.iter().zip(&other);
+    let same_samples = pairs().all(|(a, b)| a.sample_ids == b.sample_ids);
+    let begins_alike = pairs().next().is_some_and(|pair| apart(pair) <= ROUNDING);
+    let (accuracy, again) = (
+        claimed.record.metrics.accuracy,
+        fresh.record.metrics.accuracy,
+    );
+    let ends_alike = (accuracy - again).abs() <= LUCK;
+    if one.len() != other.len() || !same_samples || !begins_alike || !ends_alike {
+        return Ok(None);
+    }
+    let alike = pairs().take_while(|&pair| apart(pair) <= ROUNDING).count();
+    Ok(Some(format!(
+        "other arithmetic computed the two: the first {alike} of {} batches cost the same within {ROUNDING:e} of \
+         themselves, then rounding, or something else, parts them; accuracy {accuracy} in the record, {again} \
+         here. With `checkpoint.keep = 1` every epoch can be replayed by itself",
+        one.len()
+    )))
 }
 
 /// Where two trainings part.

@@ -96,7 +96,12 @@ pub fn replay(
                 true => Verdict::Close,
                 false => Verdict::Identical,
             },
-            text: text(&stretches, &chosen, &caught),
+            text: match comparison.is_close {
+                true => "other arithmetic computed the two; ",
+                false => "",
+            }
+            .to_string()
+                + &text(&stretches, &chosen, &caught),
             from_epoch: None,
         },
         caught: caught.to_vec(),
@@ -140,16 +145,11 @@ fn text(stretches: &[(usize, usize)], chosen: &[usize], caught: &[Caught]) -> St
         |Caught {
              altered,
              probability,
-         }| {
-            format!(
-                "{:.0} % of it with probability {probability:.2}",
-                100.0 * altered
-            )
-        },
+         }| format!("{:.0} %: {probability:.2}", 100.0 * altered),
     );
     format!(
-        "{} of {} stretches replayed (epochs {}) and the test set evaluated; forging would have been caught in \
-         {}",
+        "{} of {} stretches replayed (epochs {}) and the test set evaluated; the probability that a forger \
+         would have been caught, by the share that was forged: {}",
         chosen.len(),
         stretches.len(),
         epochs.join(", "),

@@ -163,7 +163,7 @@ fn in_memory(place: &Place, name: &str, neon: &Value, deviations: &mut Deviation
     let (train, test) = setup::files(&experiment.data).expect("files");
     let files = setup::open(&train, &test).expect("data");
     let source = setup::source(&experiment).expect("a source model");
-    let start = setup::start(&experiment, &files, source).expect("a start");
+    let start = setup::start(&experiment, &files, source, experiment.seeds[0]).expect("a start");
     let setup::Start {
         outline,
         weights,

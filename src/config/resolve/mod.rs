@@ -5,6 +5,7 @@
 
 mod cache;
 mod checks;
+mod control;
 mod initializer;
 mod layers;
 mod model;
@@ -35,6 +36,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
     let neon = compatibility.is_neon();
     let dtype = word(file.dtype, Dtype::F32);
     let mut checks = Checks::new(layers, compatibility, dtype);
+    let control = control::control(&mut checks, &file);
     let has_source = file.source_model.is_some();
     let epochs = checks.at_least(1, "epochs", file.epochs.unwrap_or(10));
     let schedule = schedule::schedule(&mut checks, "schedule", file.schedule, epochs);
@@ -46,7 +48,7 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         "seed"
     };
     let mut experiment = Experiment {
-        name,
+        name: control.map_or(name.clone(), |control| control.named(&name)),
         backend: file.backend.unwrap_or(Backend::Cpu),
         dtype,
         exact: file.exact.unwrap_or(false),
@@ -54,7 +56,9 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         epochs,
         batch_size: batch_size(&mut checks, file.batch_size),
         source_model: checks.path("source_model", file.source_model),
-        save_path: save_path(&mut checks, file.save_path, file.dtype),
+        control,
+        // A control's model is not to be taken for the result.
+        save_path: save_path(&mut checks, file.save_path, file.dtype).filter(|_| control.is_none()),
         save_optimizer_state: file.save_optimizer_state.unwrap_or(false),
         cache,
         learning_rate_multiplier: multipliers(&mut checks, file.learning_rate_multiplier),

@@ -16,12 +16,13 @@ const VERSION: &str = "features 1";
 
 /// Keys of an experiment that do not matter, or by what they lead to: layers, their values, samples.
 /// All others do, among them those that later versions may add.
-const WITHOUT: [&str; 23] = [
+const WITHOUT: [&str; 24] = [
     "name",
     "seeds",
     "epochs",
     "batch_size",
     "source_model",
+    "control",
     "save_path",
     "save_optimizer_state",
     "cache",
