@@ -138,7 +138,11 @@ fn state(backend: Backend) -> BackendState {
 
 /// Variables that are set and change something: keys of experiments, numbers of threads, devices.
 pub(super) fn environment() -> Vec<Variable> {
-    const OTHERS: [(&str, &str); 4] = [
+    const OTHERS: [(&str, &str); 5] = [
+        (
+            "GRAFT_INSTRUCTION_SET",
+            "the instructions that kernels use; the last bits depend on it",
+        ),
         (
             "RAYON_NUM_THREADS",
             "threads that compute; no bit depends on it",

@@ -58,6 +58,14 @@ fn files_are_held_against_the_records_that_are_there() {
         "{}",
         printed.out
     );
+    let mut lesser = place.command(&["doctor"]);
+    let lesser = lesser.env("GRAFT_INSTRUCTION_SET", "portable").output();
+    let lesser = String::from_utf8(lesser.expect("graft starts").stdout).expect("text");
+    assert!(
+        lesser.contains("1 of 1 records were computed by other arithmetic"),
+        "{lesser}"
+    );
+
     // Data that change behind the records' back.
     let files = "train = \"own/train.h5\"\ntest = \"own/test.h5\"";
     let own = TINY.replace("builtin = \"drawn_smiles\"", files);
