@@ -15,6 +15,7 @@
 //! - [`source`]: foreign weights, their import by layer name, the receipt.
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
+//! - [`grade`]: a class of submissions: what is asked for, what there is, what it is worth.
 //! - [`export`]: a record's model in formats that other tools open.
 //!
 //! `config` and `results` are plain data that every floor may read. [`error`], [`files`],
@@ -30,6 +31,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod gather;
+pub mod grade;
 pub mod kernels;
 pub mod model;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod compare;
 mod convert;
 mod export;
 mod features;
+mod grade;
 mod import_command;
 mod inspect;
 mod neon;
@@ -48,6 +49,7 @@ enum Verb {
     Features(features::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
+    Grade(grade::Arguments),
     ImportCommand(import_command::Arguments),
 }
 
@@ -73,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Features(arguments) => features::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
+        Verb::Grade(arguments) => grade::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),
     }
 }
