@@ -4,6 +4,7 @@
 //! `GRAFT_*` variables. It is ended when it takes more than it may; what it then leaves is taken up by
 //! no one.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -62,27 +63,28 @@ pub struct Caught {
     pub probability: f64,
 }
 
-/// How a re-run ended.
+/// How a process ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
-    Replied(Box<Reply>),
+    /// What it said.
+    Said(String),
     /// It took more than it may: what, in words.
     Over(String),
     /// It said nothing: its last words.
     Failed(String),
 }
 
-/// Runs the job to its end, or to the limits'.
+/// Runs `graft` with these arguments in the directory `cwd`, to its end or to the limits'.
 ///
 /// # Errors
 /// The process cannot be started or waited for.
-pub fn run(job: &Job, limits: &Limits) -> Result<Ended> {
-    let [out, err] = ["reply.json", "errors.txt"].map(|name| job.cwd.with_extension(name));
-    fs::create_dir_all(&job.cwd).at(job.cwd.display())?;
+pub fn run(arguments: &[&OsStr], cwd: &Path, limits: &Limits) -> Result<Ended> {
+    fs::create_dir_all(cwd).at(cwd.display())?;
+    let [out, err] = ["said.txt", "errors.txt"].map(|name| cwd.with_extension(name));
     let open = |path: &Path| File::create(path).at(path.display());
-    let mut command = command(job)?;
+    let mut command = command(arguments, cwd)?;
     command.stdin(Stdio::null()).stdout(open(&out)?).stderr(open(&err)?);
-    let mut child = command.spawn().at("graft verify")?;
+    let mut child = command.spawn().at("graft")?;
     let ended = watch(&mut child, limits);
     if !matches!(ended, Ok(None)) {
         // It may have ended by itself in the meantime.
@@ -92,28 +94,41 @@ pub fn run(job: &Job, limits: &Limits) -> Result<Ended> {
     if let Some(over) = ended? {
         return Ok(Ended::Over(over));
     }
-    let text = fs::read_to_string(&out).at(out.display())?;
-    Ok(match reply(&text) {
-        Some(reply) => Ended::Replied(Box::new(reply)),
-        None => {
-            let words = fs::read(&err).at(err.display())?;
-            Ended::Failed(String::from_utf8_lossy(&words).trim().to_owned())
-        }
-    })
+    let said = fs::read_to_string(&out).at(out.display())?;
+    if !said.trim().is_empty() {
+        return Ok(Ended::Said(said));
+    }
+    let words = fs::read(&err).at(err.display())?;
+    Ok(Ended::Failed(String::from_utf8_lossy(&words).trim().to_owned()))
 }
 
-fn command(job: &Job) -> Result<Command> {
-    let binary = std::env::current_exe().map_err(|error| {
-        Error::new(format!("the program cannot find itself: {error}"))
-    })?;
-    let mut command = Command::new(binary);
-    command.args(["verify", "--format", "json", "--experiment"]).arg(&job.experiment);
-    if let Some((samples, seed)) = job.samples {
-        command.args(["--samples", &samples.to_string(), "--sampling-seed", &seed.to_string()]);
-    } else {
-        command.arg("--fresh").arg(&job.fresh);
+impl Job {
+    /// Has `graft verify` do it.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn run(&self, limits: &Limits) -> Result<Ended> {
+        let mut arguments: Vec<&OsStr> =
+            ["verify", "--format", "json", "--experiment"].map(OsStr::new).into();
+        arguments.push(self.experiment.as_os_str());
+        let numbers = self.samples.map(|(samples, seed)| (samples.to_string(), seed.to_string()));
+        match &numbers {
+            Some((samples, seed)) => {
+                let words = ["--samples", samples, "--sampling-seed", seed];
+                arguments.extend(words.map(OsStr::new));
+            }
+            None => arguments.extend([OsStr::new("--fresh"), self.fresh.as_os_str()]),
+        }
+        arguments.push(self.record.as_os_str());
+        run(&arguments, &self.cwd, limits)
     }
-    command.arg(&job.record).current_dir(&job.cwd);
+}
+
+fn command(arguments: &[&OsStr], cwd: &Path) -> Result<Command> {
+    let binary = std::env::current_exe()
+        .map_err(|error| Error::new(format!("the program cannot find itself: {error}")))?;
+    let mut command = Command::new(binary);
+    command.args(arguments).current_dir(cwd);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GRAFT_") {
             command.env_remove(name);
@@ -127,7 +142,7 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Option<String>> {
     let most = Duration::try_from_secs_f64(limits.max_minutes * 60.0).unwrap_or(Duration::MAX);
     let started = Instant::now();
     loop {
-        if child.try_wait().at("graft verify")?.is_some() {
+        if child.try_wait().at("graft")?.is_some() {
             return Ok(None);
         }
         if started.elapsed() > most {
@@ -148,8 +163,8 @@ fn resident(process: u32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// A list of one reply, or the reply itself.
-fn reply(text: &str) -> Option<Reply> {
+/// The reply in what `graft verify` said: a list of one, or it alone.
+pub fn reply(text: &str) -> Option<Reply> {
     let list: Result<Vec<Reply>, _> = serde_json::from_str(text);
     match list {
         Ok(list) => list.into_iter().next(),

@@ -11,9 +11,8 @@ use super::report::{Fingerprint, Judged, Looked, Verdict};
 use super::rubric::{Limits, Rubric};
 use super::submission::{Claimed, Submission, Submitted};
 use crate::config::experiment::{Data, DataFiles, Experiment};
+use crate::error::Error;
 use crate::results::record::Regime;
-use crate::results::rows::read_metrics;
-use crate::results::record::METRICS;
 use crate::runner::opened::Opened;
 use crate::runner::setup;
 
@@ -51,23 +50,6 @@ pub struct Court<'a> {
     pub opened: &'a Opened,
 }
 
-/// An experiment file, held against the limits.
-pub fn look(submitted: &Submitted, limits: &Limits) -> Looked {
-    let (name, regime, findings) = match &submitted.experiment {
-        Ok(experiment) => {
-            let findings = endless(experiment, &submitted.place, limits);
-            let regime = regime_of(experiment);
-            (Some(experiment.name.clone()), Some(regime), Vec::from_iter(findings))
-        }
-        Err(finding) => (None, None, vec![finding.clone()]),
-    };
-    Looked {
-        place: submitted.place.clone(),
-        name,
-        regime,
-        findings,
-    }
-}
 
 /// What an experiment is by its source model and the multiplier of what is imported.
 fn regime_of(experiment: &Experiment) -> Regime {
@@ -110,23 +92,7 @@ pub fn against_submission(claimed: &Claimed, submission: &Submission) -> Vec<Fin
         );
         find(Kind::OtherSeed, text);
     }
-    let rows = read_metrics(&claimed.dir.join(METRICS)).map_or(0, |rows| rows.len());
-    for (what, epochs) in [("record.json", record.epochs), ("metrics.csv", rows)] {
-        if epochs > experiment.epochs {
-            let text = format!(
-                "{what} is of {epochs} epochs, the experiment of {}", experiment.epochs
-            );
-            find(Kind::MoreEpochs, text);
-        }
-    }
     findings
-}
-
-/// What the record says against itself: files that are not those it has checksums of, figures that do
-/// not agree.
-pub fn against_itself(claimed: &Claimed) -> Vec<Finding> {
-    let _ = claimed;
-    Vec::new()
 }
 
 /// What sets the record's experiment apart from the submitted one, where it changes the outcome.
@@ -150,7 +116,7 @@ fn differences(submitted: &Experiment, claimed: &Experiment) -> Vec<(Kind, Strin
     };
     let kind = match expected.split([' ', '=']).next().unwrap_or_default() {
         "seeds" => Kind::OtherSeed,
-        "epochs" if claimed.epochs > submitted.epochs => Kind::MoreEpochs,
+        "epochs" => Kind::OtherEpochs,
         "source_model" => Kind::SourceModelReplaced,
         "train" | "test" | "builtin" | "draw_seed" => Kind::OtherData,
         "imported" if submitted.learning_rate_multiplier.imported == 0.0 => Kind::NotFrozen,
@@ -161,6 +127,31 @@ fn differences(submitted: &Experiment, claimed: &Experiment) -> Vec<(Kind, Strin
 }
 
 impl Court<'_> {
+    /// An experiment file, held against the limits.
+    pub fn look(&self, submitted: &Submitted) -> Looked {
+        let place = submitted.place.as_str();
+        let (name, regime, findings) = match &submitted.experiment {
+            Ok(experiment) => {
+                let mut findings = Vec::from_iter(endless(experiment, place, &self.rubric.limits));
+                let mut data = self.grounds.data.iter();
+                // Of other data, only the record says which they are.
+                if let Some(data) = data.find(|data| data.files == experiment.data.files) {
+                    let mut experiment = experiment.clone();
+                    experiment.data.root = data.root.clone();
+                    findings.extend(self.huge(&experiment, place).unwrap_or_else(Some));
+                }
+                (Some(experiment.name.clone()), Some(regime_of(experiment)), findings)
+            }
+            Err(finding) => (None, None, vec![finding.clone()]),
+        };
+        Looked {
+            place: submitted.place.clone(),
+            name,
+            regime,
+            findings,
+        }
+    }
+
     /// The experiment of a record on the grader's side. `trained` are the verified records of the
     /// submission.
     ///
@@ -182,7 +173,7 @@ impl Court<'_> {
             files: data.files.clone(),
             ..experiment.data
         };
-        let huge = self.huge(&experiment, claimed).map_err(|finding| vec![finding])?;
+        let huge = self.huge(&experiment, &claimed.place).map_err(|finding| vec![finding])?;
         if let Some(finding) = huge {
             return Err(vec![finding]);
         }
@@ -230,7 +221,7 @@ impl Court<'_> {
         let found = &claimed.record.data;
         let find = |kind, text: &str| Err(Finding::new(kind, claimed.place.as_str(), text));
         let mut all = self.grounds.data.iter();
-        if all.any(|data| data.test == found.train.sha256) {
+        if all.any(|data| data.test.sha256 == found.train.sha256) {
             let text = "its training data are the test file, by their checksum";
             return find(Kind::TrainedOnTest, text);
         }
@@ -238,6 +229,9 @@ impl Court<'_> {
             let text = "its data are none of those that were given out, by their checksums";
             return find(Kind::OtherData, text);
         };
+        if [found.train.samples, found.test.samples] != [data.train.samples, data.test.samples] {
+            return find(Kind::OtherData, "it says another number of samples than its data have");
+        }
         match (&claimed.experiment.data.files, &data.files) {
             (DataFiles::Drawn { .. }, files) if claimed.experiment.data.files != *files => {
                 let text = "its experiment names other data than record.json has checksums of";
@@ -250,27 +244,26 @@ impl Court<'_> {
         }
     }
 
-    /// Whether the network has more parameters than allowed, before anything of it is made.
-    fn huge(&self, experiment: &Experiment, claimed: &Claimed) -> Result<Option<Finding>, Finding> {
-        let cannot = |error: crate::error::Error| {
+    /// Whether a network has more parameters than allowed, before anything of it is made.
+    fn huge(&self, experiment: &Experiment, place: &str) -> Result<Option<Finding>, Finding> {
+        let cannot = |error: Error| {
             let text = format!("it does not fit the data: {error}");
-            Finding::new(Kind::InvalidExperiment, claimed.place.as_str(), text)
+            Finding::new(Kind::InvalidExperiment, place, text)
         };
-        let (mut shape, classes) =
-            self.opened.shape_and_classes(&experiment.data).map_err(cannot)?;
+        let opened = self.opened.shape_and_classes(&experiment.data);
+        let (mut shape, classes) = opened.map_err(cannot)?;
         if let Some(size) = experiment.preprocessing.size {
             shape[1..].fill(size);
         }
         let spec = setup::spec(experiment, shape, classes, None).map_err(cannot)?;
         let tensors = spec.layers.iter().flat_map(|layer| &layer.parameters);
-        let count = |shape: &Vec<usize>| {
-            shape.iter().fold(1u128, |product, &side| product.saturating_mul(side as u128))
-        };
-        let total = tensors.map(|tensor| count(&tensor.shape)).fold(0, u128::saturating_add);
+        let sides = tensors.map(|tensor| tensor.shape.iter().map(|&side| side as u128));
+        let sizes = sides.map(|sides| sides.fold(1, u128::saturating_mul));
+        let total = sizes.fold(0, u128::saturating_add);
         let most = self.rubric.limits.max_parameters;
         Ok((total > u128::from(most)).then(|| {
             let text = format!("its network has {total} parameters, of {most} allowed; it was not run");
-            Finding::new(Kind::HugeModel, claimed.place.as_str(), text).help("make it narrower")
+            Finding::new(Kind::HugeModel, place, text).help("make it narrower")
         }))
     }
 

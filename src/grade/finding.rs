@@ -42,8 +42,8 @@ pub enum Kind {
     SourceModelReplaced,
     /// Frozen, it says; but trained.
     NotFrozen,
-    /// More epochs than stated.
-    MoreEpochs,
+    /// Another number of epochs than stated.
+    OtherEpochs,
     /// Another seed than stated, or than assigned.
     OtherSeed,
     /// Metrics that the run did not have.
@@ -83,7 +83,7 @@ impl Kind {
             Kind::TrainedOnTest => "trained_on_test",
             Kind::SourceModelReplaced => "source_model_replaced",
             Kind::NotFrozen => "not_frozen",
-            Kind::MoreEpochs => "more_epochs",
+            Kind::OtherEpochs => "other_epochs",
             Kind::OtherSeed => "other_seed",
             Kind::MetricsEdited => "metrics_edited",
             Kind::OutputsEdited => "outputs_edited",

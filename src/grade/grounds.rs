@@ -12,6 +12,7 @@ use crate::config::experiment::DataFiles;
 use crate::data::drawn;
 use crate::error::{At, Error, Result};
 use crate::files::{FileStamp, hexadecimal};
+use crate::runner::setup;
 
 /// Everything that the rubric names, opened.
 #[derive(Debug)]
@@ -31,10 +32,17 @@ pub struct Allowed {
     /// Absolute.
     pub root: PathBuf,
     pub files: DataFiles,
-    /// SHA-256 of the training file.
-    pub train: String,
-    /// SHA-256 of the test file.
-    pub test: String,
+    pub train: AllowedFile,
+    pub test: AllowedFile,
+}
+
+/// One of the two files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AllowedFile {
+    /// Absolute.
+    pub path: PathBuf,
+    pub sha256: String,
+    pub samples: u64,
 }
 
 /// A model file of the grader.
@@ -70,7 +78,7 @@ impl Grounds {
         let seeds = rubric.seeds.as_deref().map(read_seeds).transpose()?;
         let mut hash = Sha256::new();
         hash.update(text.as_bytes());
-        for sum in data.iter().flat_map(|data| [&data.train, &data.test]) {
+        for sum in data.iter().flat_map(|data| [&data.train.sha256, &data.test.sha256]) {
             hash.update(sum.as_bytes());
         }
         for model in &models {
@@ -87,7 +95,7 @@ impl Grounds {
     /// The data with these checksums.
     pub fn data_of(&self, train: &str, test: &str) -> Option<&Allowed> {
         let mut data = self.data.iter();
-        data.find(|data| data.train == train && data.test == test)
+        data.find(|data| data.train.sha256 == train && data.test.sha256 == test)
     }
 }
 
@@ -109,15 +117,24 @@ fn allowed(set: &DataSet, drawn: &Path) -> Result<Allowed> {
         }
         _ => return Err(Error::new("neither `builtin` nor `train` and `test`").at(place)),
     };
-    let [train, test] = paths.map(|path| FileStamp::of(&path));
-    let sum = |stamp: Result<FileStamp>| stamp.map(|s| s.sha256).map_err(|e| e.at(&place));
+    let [train, test] = paths.map(|path| AllowedFile::open(path).map_err(|e| e.at(&place)));
     Ok(Allowed {
         name: set.name.clone(),
         root,
         files,
-        train: sum(train)?,
-        test: sum(test)?,
+        train: train?,
+        test: test?,
     })
+}
+
+impl AllowedFile {
+    fn open(path: PathBuf) -> Result<Self> {
+        Ok(Self {
+            sha256: FileStamp::of(&path)?.sha256,
+            samples: setup::open_file(&path)?.len() as u64,
+            path,
+        })
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -5,20 +5,26 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::child::{self, Ended, Job, Reply};
+use super::child::{Ended, Job, Reply, reply};
 use super::claims::Settled;
 use super::explain::explain;
 use super::finding::{Finding, Kind};
 use super::report::Verdict;
+use super::grounds::Grounds;
 use super::rubric::Rubric;
 use super::submission::Claimed;
+use super::trials::tried;
 use crate::error::{At, Result};
 use crate::files::write_atomically;
+use crate::model::digest;
 use crate::results::record::MODEL;
+use crate::source::document;
+use crate::source::safetensors::{self, StoredData};
 
 /// Where re-runs are made, and how much of them.
 pub struct Reruns<'a> {
     pub rubric: &'a Rubric,
+    pub grounds: &'a Grounds,
     /// The directory for what is made on the way. Absolute.
     pub work: PathBuf,
     /// Segments to replay of each record; absent: all of it.
@@ -53,14 +59,35 @@ impl Reruns<'_> {
             samples: self.samples.map(|n| (n, self.sampling_seed(name, &claimed.place))),
             cwd: dir.join("cwd"),
         };
-        let mut ended = child::run(&job, &self.rubric.limits)?;
-        let is_other = |ended: &Ended| matches!(ended, Ended::Replied(r) if r.verdict == "differs");
+        let mut ended = job.run(&self.rubric.limits)?;
+        let is_other = |ended: &Ended| match ended {
+            Ended::Said(text) => reply(text).is_some_and(|reply| reply.verdict == "differs"),
+            _ => false,
+        };
         if job.samples.is_some() && is_other(&ended) {
             // What it is instead, only a whole re-run can tell.
             job.samples = None;
-            ended = child::run(&job, &self.rubric.limits)?;
+            ended = job.run(&self.rubric.limits)?;
         }
-        Ok(self.judge(claimed, settled, ended))
+        let mut rerun = self.judge(claimed, settled, ended);
+        let is_vague = |finding: &Finding| {
+            matches!(finding.kind, Kind::NotReproduced | Kind::WeightsSwapped)
+        };
+        if rerun.findings.iter().any(is_vague)
+            && let Some(found) = self.tried(claimed, settled)?
+        {
+            rerun.findings = vec![found];
+        }
+        Ok(rerun)
+    }
+
+    /// What a record that is not of its experiment is, if a trial says it.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn tried(&self, claimed: &Claimed, settled: &Settled) -> Result<Option<Finding>> {
+        let on = (&self.rubric.limits, self.work.as_path());
+        tried(claimed, settled, self.grounds, on)
     }
 
     fn judge(&self, claimed: &Claimed, settled: &Settled, ended: Ended) -> Rerun {
@@ -71,14 +98,16 @@ impl Reruns<'_> {
             findings: vec![Finding::new(kind, claimed.place.as_str(), text)],
             model: own.clone(),
         };
-        let reply = match ended {
-            Ended::Replied(reply) => *reply,
+        let (said, words) = match ended {
+            Ended::Said(text) => (reply(&text), text),
+            Ended::Failed(words) => (None, words),
             Ended::Over(what) => {
                 return stopped(Kind::OverLimit, format!("its re-run took {what}, and was ended"));
             }
-            Ended::Failed(words) => {
-                return stopped(Kind::NotVerified, format!("it cannot be run again: {}", self.scrubbed(&words, claimed)));
-            }
+        };
+        let Some(reply) = said else {
+            let words = self.scrubbed(&words, claimed);
+            return stopped(Kind::NotVerified, format!("it cannot be run again: {words}"));
         };
         let how = self.scrubbed(&reply.text, claimed);
         match reply.verdict.as_str() {
@@ -89,7 +118,11 @@ impl Reruns<'_> {
                 },
                 how: how + &probability(&reply),
                 findings: Vec::new(),
-                model: reply.fresh.map_or(own, |fresh| fresh.join(MODEL)),
+                model: match reply.fresh.map(|fresh| fresh.join(MODEL)) {
+                    // Others name it by its checksum.
+                    Some(fresh) if same_bytes(&own, &fresh) => fresh,
+                    _ => own,
+                },
             },
             "differs" => Rerun {
                 verdict: Verdict::Differs,
@@ -138,4 +171,17 @@ fn probability(reply: &Reply) -> String {
 pub(super) fn same_bytes(one: &Path, other: &Path) -> bool {
     let read = |path: &Path| fs::read(path).ok();
     read(one) == read(other)
+}
+
+/// The digest of a model's weights, as `batches.csv` has it; none of a file that is no model.
+pub(super) fn digest_of(model: &Path) -> Option<String> {
+    let mut tensors = Vec::new();
+    for stored in safetensors::load(model).ok()?.tensors {
+        if let StoredData::Numbers(values) = &stored.data
+            && !document::is_state(&stored.name)
+        {
+            tensors.push((stored.name, digest::of_values(values)));
+        }
+    }
+    Some(digest::of_model(tensors))
 }

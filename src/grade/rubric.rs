@@ -397,6 +397,14 @@ multiplier = [0.0001, 0.01]
     }
 
     #[test]
+    fn the_shipped_rubrics_are_valid() {
+        for name in ["rubric.toml", "rubric_drawn.toml"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/grading").join(name);
+            Rubric::read(&path).unwrap();
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_pointed_at_with_what_was_meant() {
         let shown = message("multiplier =", "multiplyer =");
         assert!(shown.starts_with("rubric.toml:15:1: unknown key `multiplyer`"), "{shown}");

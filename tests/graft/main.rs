@@ -6,6 +6,8 @@ mod common;
 mod exchange;
 mod exports;
 mod foreign;
+mod forgery;
+mod grading;
 mod graphs;
 mod malformed;
 mod neon;
