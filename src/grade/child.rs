@@ -83,7 +83,10 @@ pub fn run(arguments: &[&OsStr], cwd: &Path, limits: &Limits) -> Result<Ended> {
     let [out, err] = ["said.txt", "errors.txt"].map(|name| cwd.with_extension(name));
     let open = |path: &Path| File::create(path).at(path.display());
     let mut command = command(arguments, cwd)?;
-    command.stdin(Stdio::null()).stdout(open(&out)?).stderr(open(&err)?);
+    command
+        .stdin(Stdio::null())
+        .stdout(open(&out)?)
+        .stderr(open(&err)?);
     let mut child = command.spawn().at("graft")?;
     let ended = watch(&mut child, limits);
     if !matches!(ended, Ok(None)) {
@@ -99,7 +102,9 @@ pub fn run(arguments: &[&OsStr], cwd: &Path, limits: &Limits) -> Result<Ended> {
         return Ok(Ended::Said(said));
     }
     let words = fs::read(&err).at(err.display())?;
-    Ok(Ended::Failed(String::from_utf8_lossy(&words).trim().to_owned()))
+    Ok(Ended::Failed(
+        String::from_utf8_lossy(&words).trim().to_owned(),
+    ))
 }
 
 impl Job {
@@ -108,10 +113,13 @@ impl Job {
     /// # Errors
     /// As [`run`].
     pub fn run(&self, limits: &Limits) -> Result<Ended> {
-        let mut arguments: Vec<&OsStr> =
-            ["verify", "--format", "json", "--experiment"].map(OsStr::new).into();
+        let mut arguments: Vec<&OsStr> = ["verify", "--format", "json", "--experiment"]
+            .map(OsStr::new)
+            .into();
         arguments.push(self.experiment.as_os_str());
-        let numbers = self.samples.map(|(samples, seed)| (samples.to_string(), seed.to_string()));
+        let numbers = self
+            .samples
+            .map(|(samples, seed)| (samples.to_string(), seed.to_string()));
         match &numbers {
             Some((samples, seed)) => {
                 let words = ["--samples", samples, "--sampling-seed", seed];
@@ -149,7 +157,10 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Option<String>> {
             return Ok(Some(format!("more than {} minutes", limits.max_minutes)));
         }
         if resident(child.id()).is_some_and(|bytes| bytes as f64 > limits.max_memory * 1e9) {
-            return Ok(Some(format!("more than {} GB of memory", limits.max_memory)));
+            return Ok(Some(format!(
+                "more than {} GB of memory",
+                limits.max_memory
+            )));
         }
         sleep(TICK);
     }
@@ -158,7 +169,9 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Option<String>> {
 /// Bytes of memory that the process holds; `None` where the system does not say.
 fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

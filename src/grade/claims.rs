@@ -50,7 +50,6 @@ pub struct Court<'a> {
     pub opened: &'a Opened,
 }
 
-
 /// What an experiment is by its source model and the multiplier of what is imported.
 fn regime_of(experiment: &Experiment) -> Regime {
     match &experiment.source_model {
@@ -64,7 +63,8 @@ fn endless(experiment: &Experiment, place: &str, limits: &Limits) -> Option<Find
     let (epochs, most) = (experiment.epochs, limits.max_epochs);
     (epochs > most).then(|| {
         let text = format!("{epochs} epochs, of {most} allowed; it was not run");
-        Finding::new(Kind::EndlessEpochs, place, text).help(format!("ask for at most {most} epochs"))
+        Finding::new(Kind::EndlessEpochs, place, text)
+            .help(format!("ask for at most {most} epochs"))
     })
 }
 
@@ -73,11 +73,15 @@ fn endless(experiment: &Experiment, place: &str, limits: &Limits) -> Option<Find
 pub fn against_submission(claimed: &Claimed, submission: &Submission) -> Vec<Finding> {
     let (record, experiment) = (&claimed.record, &claimed.experiment);
     let mut findings = Vec::new();
-    let mut find = |kind, text: String| findings.push(Finding::new(kind, claimed.place.as_str(), text));
+    let mut find =
+        |kind, text: String| findings.push(Finding::new(kind, claimed.place.as_str(), text));
     match submission.named(&record.experiment) {
         None => find(
             Kind::OtherExperiment,
-            format!("there is no valid experiment `{}` in experiments/", record.experiment),
+            format!(
+                "there is no valid experiment `{}` in experiments/",
+                record.experiment
+            ),
         ),
         Some(submitted) => {
             for (kind, text) in differences(submitted, experiment) {
@@ -108,10 +112,17 @@ fn differences(submitted: &Experiment, claimed: &Experiment) -> Vec<(Kind, Strin
         bare.evaluation = submitted.evaluation.clone();
         bare.to_toml().unwrap_or_default()
     });
-    let lines: Vec<(&str, &str)> = one.lines().zip(other.lines()).filter(|(a, b)| a != b).collect();
+    let lines: Vec<(&str, &str)> = one
+        .lines()
+        .zip(other.lines())
+        .filter(|(a, b)| a != b)
+        .collect();
     let Some(&(expected, found)) = lines.first() else {
         let same = one.len() == other.len();
-        let more = (Kind::OtherExperiment, "its experiment.toml is not that of experiments/".to_owned());
+        let more = (
+            Kind::OtherExperiment,
+            "its experiment.toml is not that of experiments/".to_owned(),
+        );
         return if same { Vec::new() } else { vec![more] };
     };
     let kind = match expected.split([' ', '=']).next().unwrap_or_default() {
@@ -122,7 +133,9 @@ fn differences(submitted: &Experiment, claimed: &Experiment) -> Vec<(Kind, Strin
         "imported" if submitted.learning_rate_multiplier.imported == 0.0 => Kind::NotFrozen,
         _ => Kind::OtherExperiment,
     };
-    let text = format!("the record is of an experiment with `{found}`, the submitted one has `{expected}`");
+    let text = format!(
+        "the record is of an experiment with `{found}`, the submitted one has `{expected}`"
+    );
     vec![(kind, text)]
 }
 
@@ -140,7 +153,11 @@ impl Court<'_> {
                     experiment.data.root = data.root.clone();
                     findings.extend(self.huge(&experiment, place).unwrap_or_else(Some));
                 }
-                (Some(experiment.name.clone()), Some(regime_of(experiment)), findings)
+                (
+                    Some(experiment.name.clone()),
+                    Some(regime_of(experiment)),
+                    findings,
+                )
             }
             Err(finding) => (None, None, vec![finding.clone()]),
         };
@@ -173,20 +190,30 @@ impl Court<'_> {
             files: data.files.clone(),
             ..experiment.data
         };
-        let huge = self.huge(&experiment, &claimed.place).map_err(|finding| vec![finding])?;
+        let huge = self
+            .huge(&experiment, &claimed.place)
+            .map_err(|finding| vec![finding])?;
         if let Some(finding) = huge {
             return Err(vec![finding]);
         }
-        let source = self.models(claimed, trained, &mut experiment).map_err(|f| vec![f])?;
+        let source = self
+            .models(claimed, trained, &mut experiment)
+            .map_err(|f| vec![f])?;
         let outline = self.opened.outline(&experiment).map_err(|error| {
             let text = format!("it does not fit the data: {error}");
-            vec![Finding::new(Kind::InvalidExperiment, claimed.place.as_str(), text)]
+            vec![Finding::new(
+                Kind::InvalidExperiment,
+                claimed.place.as_str(),
+                text,
+            )]
         })?;
         let imported = outline.rates.iter().filter(|rate| rate.imported);
         let mut multipliers: Vec<f64> = imported.map(|rate| rate.multiplier).collect();
         multipliers.sort_by(f64::total_cmp);
         multipliers.dedup();
-        let coverage = outline.receipt.map_or(0.0, |receipt| receipt.totals.share_of_parameters());
+        let coverage = outline
+            .receipt
+            .map_or(0.0, |receipt| receipt.totals.share_of_parameters());
         Ok(Settled {
             regime: match (&experiment.source_model, multipliers.as_slice()) {
                 (None, _) => Regime::FromScratch,
@@ -203,10 +230,18 @@ impl Court<'_> {
 
     /// Whether the record has a seed that was given to somebody else. Several runs of one experiment
     /// have the assigned seed and those that follow it; a source model may have any.
-    pub fn of_another(&self, submission: &str, claimed: &Claimed, settled: &Settled) -> Option<Finding> {
+    pub fn of_another(
+        &self,
+        submission: &str,
+        claimed: &Claimed,
+        settled: &Settled,
+    ) -> Option<Finding> {
         let &assigned = self.grounds.seeds.as_ref()?.get(submission)?;
         let mut required = self.rubric.regime.iter().filter(|r| r.data == settled.data);
-        let runs = required.clone().map(|required| required.seeds as u64).max()?;
+        let runs = required
+            .clone()
+            .map(|required| required.seeds as u64)
+            .max()?;
         let seed = claimed.record.seed;
         let theirs = assigned..assigned.saturating_add(runs);
         (required.next().is_some() && !theirs.contains(&seed)).then(|| {
@@ -225,12 +260,18 @@ impl Court<'_> {
             let text = "its training data are the test file, by their checksum";
             return find(Kind::TrainedOnTest, text);
         }
-        let Some(data) = self.grounds.data_of(&found.train.sha256, &found.test.sha256) else {
+        let Some(data) = self
+            .grounds
+            .data_of(&found.train.sha256, &found.test.sha256)
+        else {
             let text = "its data are none of those that were given out, by their checksums";
             return find(Kind::OtherData, text);
         };
         if [found.train.samples, found.test.samples] != [data.train.samples, data.test.samples] {
-            return find(Kind::OtherData, "it says another number of samples than its data have");
+            return find(
+                Kind::OtherData,
+                "it says another number of samples than its data have",
+            );
         }
         match (&claimed.experiment.data.files, &data.files) {
             (DataFiles::Drawn { .. }, files) if claimed.experiment.data.files != *files => {
@@ -262,7 +303,8 @@ impl Court<'_> {
         let total = sizes.fold(0, u128::saturating_add);
         let most = self.rubric.limits.max_parameters;
         Ok((total > u128::from(most)).then(|| {
-            let text = format!("its network has {total} parameters, of {most} allowed; it was not run");
+            let text =
+                format!("its network has {total} parameters, of {most} allowed; it was not run");
             Finding::new(Kind::HugeModel, place, text).help("make it narrower")
         }))
     }
@@ -279,20 +321,32 @@ impl Court<'_> {
         let record = &claimed.record;
         let sums = [
             record.source.as_ref().map(|source| source.sha256.as_str()),
-            record.initial_weights.as_ref().map(|initial| initial.sha256.as_str()),
+            record
+                .initial_weights
+                .as_ref()
+                .map(|initial| initial.sha256.as_str()),
         ];
-        let places = [&mut experiment.source_model, &mut experiment.model.initial_weights];
+        let places = [
+            &mut experiment.source_model,
+            &mut experiment.model.initial_weights,
+        ];
         for (place, sum) in places.into_iter().zip(sums) {
             match (&place, sum) {
                 (None, None) => {}
                 (Some(_), Some(sum)) => {
-                    let (path, found) = self.model(sum, trained).ok_or_else(|| replaced(claimed, place.as_deref()))?;
+                    let (path, found) = self
+                        .model(sum, trained)
+                        .ok_or_else(|| replaced(claimed, place.as_deref()))?;
                     *place = Some(path);
                     name.get_or_insert(found);
                 }
                 _ => {
                     let text = "its experiment.toml and its record.json do not agree on whether a model is imported";
-                    return Err(Finding::new(Kind::Inconsistent, claimed.place.as_str(), text));
+                    return Err(Finding::new(
+                        Kind::Inconsistent,
+                        claimed.place.as_str(),
+                        text,
+                    ));
                 }
             }
         }
@@ -306,7 +360,9 @@ impl Court<'_> {
         }
         let own = trained.iter().find(|own| own.model == sum)?;
         let sources = &self.rubric.source_model;
-        let allowed = sources.iter().find(|source| source.trained_on.as_ref() == Some(&own.data))?;
+        let allowed = sources
+            .iter()
+            .find(|source| source.trained_on.as_ref() == Some(&own.data))?;
         Some((own.path.clone(), allowed.name.clone()))
     }
 }

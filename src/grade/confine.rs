@@ -64,7 +64,11 @@ impl Walked {
             let Some(text) = name.to_str().filter(|text| !text.contains(['\n', '\\'])) else {
                 let lossy = name.to_string_lossy();
                 let shown = lossy.replace(|c: char| c.is_control(), "?");
-                self.find(Kind::StrangeFile, place, &format!("its name is no plain text: {shown}"));
+                self.find(
+                    Kind::StrangeFile,
+                    place,
+                    &format!("its name is no plain text: {shown}"),
+                );
                 continue;
             };
             if text.starts_with('.') {
@@ -83,13 +87,25 @@ impl Walked {
         let metadata = fs::symlink_metadata(path).at(path.display())?;
         let kind = metadata.file_type();
         if kind.is_symlink() {
-            self.find(Kind::Symlink, &place, "it is a symbolic link, and was not followed");
+            self.find(
+                Kind::Symlink,
+                &place,
+                "it is a symbolic link, and was not followed",
+            );
         } else if kind.is_dir() && depth == DEPTH {
-            self.find(Kind::StrangeFile, &place, "directories are nested too deeply");
+            self.find(
+                Kind::StrangeFile,
+                &place,
+                "directories are nested too deeply",
+            );
         } else if kind.is_dir() {
             self.directory(path, &place, depth + 1, limits)?;
         } else if !kind.is_file() {
-            self.find(Kind::StrangeFile, &place, "it is neither a file nor a directory");
+            self.find(
+                Kind::StrangeFile,
+                &place,
+                "it is neither a file nor a directory",
+            );
         } else if metadata.len() > limits.max_file_bytes() {
             let (is, most) = (metadata.len(), limits.max_file_bytes());
             let text = format!("it has {is} bytes, of {most} allowed, and was not read");
@@ -106,7 +122,8 @@ impl Walked {
             Kind::FileTooLarge => "make it smaller, or leave it away",
             _ => "leave it away",
         };
-        self.findings.push(Finding::new(kind, place, text).help(remedy));
+        self.findings
+            .push(Finding::new(kind, place, text).help(remedy));
     }
 }
 
@@ -135,10 +152,12 @@ pub fn open(path: &Path) -> Result<File> {
 pub fn read_text(path: &Path) -> Result<String> {
     let mut text = String::new();
     let mut file = open(path)?.take(TEXT + 1);
-    let read = file.read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Error::new("it is no text in UTF-8"),
-        _ => error.into(),
-    });
+    let read = file
+        .read_to_string(&mut text)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Error::new("it is no text in UTF-8"),
+            _ => error.into(),
+        });
     match read.at(path.display())? as u64 > TEXT {
         true => Err(Error::new(format!("it is longer than {TEXT} bytes")).at(path.display())),
         false => Ok(text),
@@ -158,7 +177,9 @@ pub fn escapes_of_experiment(text: &str, place: &str) -> Vec<Finding> {
         "extends" => !stays_inside(home, path),
         _ => !stays_inside(Path::new(""), path),
     });
-    escapes.map(|(key, path)| escape(place, &key, &path)).collect()
+    escapes
+        .map(|(key, path)| escape(place, &key, &path))
+        .collect()
 }
 
 /// The finding that the value of `key` leaves the submission.
@@ -253,12 +274,22 @@ mod tests {
         for path in ["a", "./a", "a/../b", "results/a/model.safetensors", ""] {
             assert!(stays_inside(Path::new(""), path), "{path}");
         }
-        for path in ["..", "/etc/passwd", "a/../../b", "C:/x", "..\\x", "\\\\host\\x"] {
+        for path in [
+            "..",
+            "/etc/passwd",
+            "a/../../b",
+            "C:/x",
+            "..\\x",
+            "\\\\host\\x",
+        ] {
             assert!(!stays_inside(Path::new(""), path), "{path}");
         }
         assert!(stays_inside(Path::new("experiments/a"), "../base.toml"));
         assert!(!stays_inside(Path::new("experiments"), "../../base.toml"));
-        assert_eq!(beside("experiments/a/b.toml", "../base.toml"), "experiments/base.toml");
+        assert_eq!(
+            beside("experiments/a/b.toml", "../base.toml"),
+            "experiments/base.toml"
+        );
     }
 
     #[test]
@@ -267,8 +298,14 @@ mod tests {
         assert_eq!(found("source_model = \"/models/x.p\""), 1);
         assert_eq!(found("data.root = \"/data\"\ndata.train = \"../x.h5\""), 2);
         assert_eq!(found("[data]\ntest = \"../../x.h5\""), 1);
-        assert_eq!(found("data = { root = \"/\" }\n[model]\ninitial_weights = \"/w\""), 2);
-        assert_eq!(found("extends = \"../base.toml\"\nname = \"/not/a/path\""), 0);
+        assert_eq!(
+            found("data = { root = \"/\" }\n[model]\ninitial_weights = \"/w\""),
+            2
+        );
+        assert_eq!(
+            found("extends = \"../base.toml\"\nname = \"/not/a/path\""),
+            0
+        );
     }
 
     #[cfg(unix)]

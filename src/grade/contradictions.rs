@@ -15,7 +15,9 @@ use crate::verify::{self, What};
 pub fn contradictions(claimed: &Claimed) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for found in check_inside(&claimed.dir).findings {
-        let text = found.text.replace(&format!("{}/", claimed.dir.display()), "");
+        let text = found
+            .text
+            .replace(&format!("{}/", claimed.dir.display()), "");
         let finding = Finding::new(kind(&found), claimed.place.as_str(), text);
         if !findings.contains(&finding) {
             findings.push(finding);
@@ -24,7 +26,11 @@ pub fn contradictions(claimed: &Claimed) -> Vec<Finding> {
     if !findings.is_empty() && is_of_test_file(claimed) {
         let text = "batches.csv counts the samples of the test file in every epoch, and not those of the training file";
         findings.retain(|finding| finding.kind != Kind::OtherSeed);
-        findings.push(Finding::new(Kind::TrainedOnTest, claimed.place.as_str(), text));
+        findings.push(Finding::new(
+            Kind::TrainedOnTest,
+            claimed.place.as_str(),
+            text,
+        ));
     }
     specific(findings)
 }

@@ -58,7 +58,10 @@ fn finding(
         let assigned = seeds.and_then(|seeds| seeds.get(&report.name));
         assigned == Some(&record.seed)
     };
-    let text = match (has_own_seed(mine, record), has_own_seed(theirs, their_record)) {
+    let text = match (
+        has_own_seed(mine, record),
+        has_own_seed(theirs, their_record),
+    ) {
         (true, false) => return None,
         (false, true) => {
             "it is a run of another submission: it began at the same moment, took the same time, and \

@@ -15,7 +15,12 @@ use crate::results::record::{BATCHES, INFERENCE, METRICS, MODEL, OUTPUTS, RECEIP
 use crate::source;
 
 /// What the record is instead. `fresh` is the re-run's record, `how` the verdict in words.
-pub fn explain(claimed: &Claimed, settled: &Settled, fresh: Option<&Path>, how: &str) -> Vec<Finding> {
+pub fn explain(
+    claimed: &Claimed,
+    settled: &Settled,
+    fresh: Option<&Path>,
+    how: &str,
+) -> Vec<Finding> {
     let find = |kind, text: &str| Finding::new(kind, claimed.place.as_str(), text);
     let Some(fresh) = fresh else {
         return vec![find(Kind::NotReproduced, how)];
@@ -38,7 +43,12 @@ pub fn explain(claimed: &Claimed, settled: &Settled, fresh: Option<&Path>, how: 
             ));
         }
         if findings.is_empty() {
-            findings.push(find(Kind::MetricsEdited, &format!("the model is the one that the experiment gives, the figures are not: {how}")));
+            findings.push(find(
+                Kind::MetricsEdited,
+                &format!(
+                    "the model is the one that the experiment gives, the figures are not: {how}"
+                ),
+            ));
         }
         return findings;
     }
@@ -75,11 +85,18 @@ fn is_frozen(claimed: &Claimed, fresh: &Path) -> bool {
         return true;
     };
     let receipt = std::fs::read_to_string(fresh.join(RECEIPT)).ok();
-    let receipt = receipt.and_then(|text| serde_json::from_str::<source::receipt::Receipt>(&text).ok());
+    let receipt =
+        receipt.and_then(|text| serde_json::from_str::<source::receipt::Receipt>(&text).ok());
     let Some(receipt) = receipt else { return true };
     let imported = receipt.imported_layers();
     let of = |model: &source::SourceModel, name: &str| {
-        model.layers.iter().find(|layer| layer.name == name).cloned()
+        model
+            .layers
+            .iter()
+            .find(|layer| layer.name == name)
+            .cloned()
     };
-    imported.iter().all(|name| of(&model, name) == of(&fresh_model, name))
+    imported
+        .iter()
+        .all(|name| of(&model, name) == of(&fresh_model, name))
 }

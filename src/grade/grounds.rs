@@ -66,9 +66,8 @@ impl Grounds {
         let mut models = Vec::new();
         for source in &rubric.source_model {
             let Some(path) = &source.path else { continue };
-            let stamp = FileStamp::of(path).map_err(|error| {
-                error.at(format_args!("source_model `{}`", source.name))
-            })?;
+            let stamp = FileStamp::of(path)
+                .map_err(|error| error.at(format_args!("source_model `{}`", source.name)))?;
             models.push(Model {
                 name: source.name.clone(),
                 path: absolute(path)?,
@@ -78,7 +77,10 @@ impl Grounds {
         let seeds = rubric.seeds.as_deref().map(read_seeds).transpose()?;
         let mut hash = Sha256::new();
         hash.update(text.as_bytes());
-        for sum in data.iter().flat_map(|data| [&data.train.sha256, &data.test.sha256]) {
+        for sum in data
+            .iter()
+            .flat_map(|data| [&data.train.sha256, &data.test.sha256])
+        {
             hash.update(sum.as_bytes());
         }
         for model in &models {
@@ -153,6 +155,8 @@ fn read_seeds(path: &Path) -> Result<BTreeMap<String, u64>> {
         Error::new(error.to_string()).at(path.display()).help(help)
     };
     let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
-    let rows = reader.deserialize().map(|row: Result<Row, _>| row.map(|row| (row.submission, row.seed)));
+    let rows = reader
+        .deserialize()
+        .map(|row: Result<Row, _>| row.map(|row| (row.submission, row.seed)));
     rows.collect::<Result<_, _>>().map_err(wrong)
 }

@@ -24,7 +24,13 @@ struct Kept {
 /// replayed, and this program.
 pub fn key(submission: &str, grounds: &str, samples: Option<usize>) -> String {
     let samples = samples.map_or("all".to_owned(), |samples| samples.to_string());
-    let parts = [GENERATION, env!("CARGO_PKG_VERSION"), submission, grounds, &samples];
+    let parts = [
+        GENERATION,
+        env!("CARGO_PKG_VERSION"),
+        submission,
+        grounds,
+        &samples,
+    ];
     hexadecimal(&Sha256::digest(parts.join("\n")))
 }
 

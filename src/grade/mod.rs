@@ -1,13 +1,13 @@
 //! Grading a class: submissions in, points with reasons out.
 //!
 //! ```text
-//! rubric.rs      what is asked for          grounds.rs   the grader's data and models, by checksum
+//! rubric.rs, sense.rs   what is asked for   grounds.rs   the grader's data and models, by checksum
 //! confine.rs     what may be read → submission.rs   experiments and records, as data
 //!    → claims.rs     what a record claims, and the experiment that may be run in its place
 //!    → contradictions.rs   what it says against itself
 //!    → rerun.rs      … run again by child.rs, a watched process; explain.rs and trials.rs name what differs
 //!    → report.rs     all that is known of a submission, kept by kept.rs
-//!    → copies.rs     what two submissions share     marks.rs   points     sheet.rs   what is written
+//!    → copies.rs     what two submissions share     marks.rs, required.rs   points     sheet.rs   what is written
 //! ```
 //! A submission is somebody else's data. Nothing of it is executed, none of its paths is followed, and
 //! its data and models are never used: an experiment is run with the grader's in their place. It
@@ -24,8 +24,10 @@ mod grounds;
 mod kept;
 pub mod marks;
 mod report;
+mod required;
 mod rerun;
 mod rubric;
+mod sense;
 mod sheet;
 mod submission;
 mod trials;
@@ -93,7 +95,7 @@ pub fn grade(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<Gr
     let mut shared = copies::copies(&reports, grounds.seeds.as_ref());
     let graded = reports.iter().map(|report| {
         let mut findings: Vec<Finding> = report.findings().cloned().collect();
-        findings.extend(marks::missing(&rubric, report));
+        findings.extend(required::missing(&rubric, report));
         findings.sort();
         findings.dedup();
         Graded {
@@ -111,7 +113,8 @@ pub fn grade(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<Gr
 /// The names of all submissions, sorted.
 fn names(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<String>> {
     let root = &request.submissions;
-    let [inside, out] = [root, &request.out].map(|path| std::path::absolute(path).at(path.display()));
+    let [inside, out] =
+        [root, &request.out].map(|path| std::path::absolute(path).at(path.display()));
     if out?.starts_with(inside?) {
         return Err(Error::new("the grades would stand among the submissions")
             .at(request.out.display())
@@ -125,7 +128,10 @@ fn names(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<String
         match name.to_str() {
             Some(name) if is_file || name.starts_with('.') => {}
             Some(name) if !name.chars().any(char::is_control) => names.push(name.to_owned()),
-            _ => progress(&format!("passed over: {}", name.to_string_lossy().escape_debug())),
+            _ => progress(&format!(
+                "passed over: {}",
+                name.to_string_lossy().escape_debug()
+            )),
         }
     }
     names.sort();
@@ -133,9 +139,9 @@ fn names(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<String
         return Err(Error::new(format!("there is no submission `{unknown}`")).at(root.display()));
     }
     match names.is_empty() {
-        true => Err(Error::new("there is no submission").at(root.display()).help(
-            "a directory a student, with experiments/ and results/ in it",
-        )),
+        true => Err(Error::new("there is no submission")
+            .at(root.display())
+            .help("a directory a student, with experiments/ and results/ in it")),
         false => Ok(names),
     }
 }
@@ -155,7 +161,11 @@ impl Places {
             kept: root.join("work/reports"),
             root,
         };
-        for dir in [&places.kept, &places.root.join("sheets"), &places.root.join("gradescope")] {
+        for dir in [
+            &places.kept,
+            &places.root.join("sheets"),
+            &places.root.join("gradescope"),
+        ] {
             fs::create_dir_all(dir).at(dir.display())?;
         }
         Ok(places)
@@ -167,9 +177,15 @@ impl Places {
             write_atomically(&sheet, sheet::sheet(title, one).as_bytes())?;
             let dir = self.root.join("gradescope").join(&one.name);
             fs::create_dir_all(&dir).at(dir.display())?;
-            write_atomically(&dir.join("results.json"), sheet::gradescope(one)?.as_bytes())?;
+            write_atomically(
+                &dir.join("results.json"),
+                sheet::gradescope(one)?.as_bytes(),
+            )?;
         }
-        write_atomically(&self.root.join("grades.csv"), sheet::grades(graded)?.as_bytes())
+        write_atomically(
+            &self.root.join("grades.csv"),
+            sheet::grades(graded)?.as_bytes(),
+        )
     }
 }
 
@@ -197,12 +213,18 @@ impl Class<'_> {
         let root = std::path::absolute(submissions.join(name)).at(name)?;
         let is_directory = fs::symlink_metadata(&root).at(root.display())?.is_dir();
         if !is_directory {
-            return Ok(Some(unreadable(name, Kind::Symlink, "it is a link, and was not followed")));
+            return Ok(Some(unreadable(
+                name,
+                Kind::Symlink,
+                "it is a link, and was not followed",
+            )));
         }
         let mut submission = match Submission::open(name, &root, &self.rubric.limits) {
             Ok(submission) => submission,
             Err(error) => {
-                let text = error.to_string().replace(&format!("{}/", root.display()), "");
+                let text = error
+                    .to_string()
+                    .replace(&format!("{}/", root.display()), "");
                 return Ok(Some(unreadable(name, Kind::StrangeFile, &text)));
             }
         };
@@ -229,7 +251,10 @@ impl Class<'_> {
 
     fn judge(&self, submission: &Submission, progress: &mut dyn FnMut(&str)) -> Result<Report> {
         let court = self.court();
-        let looked = submission.experiments.iter().map(|submitted| court.look(submitted));
+        let looked = submission
+            .experiments
+            .iter()
+            .map(|submitted| court.look(submitted));
         let mut records = Vec::new();
         let mut trained = Vec::new();
         for claimed in sources_first(&submission.records) {
@@ -309,7 +334,10 @@ fn sources_first(records: &[Claimed]) -> Vec<&Claimed> {
     let reads = |one: &Claimed, other: &Claimed| {
         let record = &one.record;
         let source = record.source.as_ref().map(|source| &source.sha256);
-        let initial = record.initial_weights.as_ref().map(|initial| &initial.sha256);
+        let initial = record
+            .initial_weights
+            .as_ref()
+            .map(|initial| &initial.sha256);
         one.place != other.place && (source == Some(&other.model) || initial == Some(&other.model))
     };
     loop {

@@ -9,8 +9,8 @@ use super::child::{Ended, Job, Reply, reply};
 use super::claims::Settled;
 use super::explain::explain;
 use super::finding::{Finding, Kind};
-use super::report::Verdict;
 use super::grounds::Grounds;
+use super::report::Verdict;
 use super::rubric::Rubric;
 use super::submission::Claimed;
 use super::trials::tried;
@@ -56,7 +56,9 @@ impl Reruns<'_> {
             record: claimed.dir.clone(),
             experiment,
             fresh: self.work.join("fresh"),
-            samples: self.samples.map(|n| (n, self.sampling_seed(name, &claimed.place))),
+            samples: self
+                .samples
+                .map(|n| (n, self.sampling_seed(name, &claimed.place))),
             cwd: dir.join("cwd"),
         };
         let mut ended = job.run(&self.rubric.limits)?;
@@ -70,9 +72,8 @@ impl Reruns<'_> {
             ended = job.run(&self.rubric.limits)?;
         }
         let mut rerun = self.judge(claimed, settled, ended);
-        let is_vague = |finding: &Finding| {
-            matches!(finding.kind, Kind::NotReproduced | Kind::WeightsSwapped)
-        };
+        let is_vague =
+            |finding: &Finding| matches!(finding.kind, Kind::NotReproduced | Kind::WeightsSwapped);
         if rerun.findings.iter().any(is_vague)
             && let Some(found) = self.tried(claimed, settled)?
         {
@@ -102,12 +103,18 @@ impl Reruns<'_> {
             Ended::Said(text) => (reply(&text), text),
             Ended::Failed(words) => (None, words),
             Ended::Over(what) => {
-                return stopped(Kind::OverLimit, format!("its re-run took {what}, and was ended"));
+                return stopped(
+                    Kind::OverLimit,
+                    format!("its re-run took {what}, and was ended"),
+                );
             }
         };
         let Some(reply) = said else {
             let words = self.scrubbed(&words, claimed);
-            return stopped(Kind::NotVerified, format!("it cannot be run again: {words}"));
+            return stopped(
+                Kind::NotVerified,
+                format!("it cannot be run again: {words}"),
+            );
         };
         let how = self.scrubbed(&reply.text, claimed);
         match reply.verdict.as_str() {
@@ -156,7 +163,10 @@ impl Reruns<'_> {
 }
 
 fn probability(reply: &Reply) -> String {
-    let tenth = reply.caught.iter().find(|caught| (caught.altered - 0.1).abs() < 1e-9);
+    let tenth = reply
+        .caught
+        .iter()
+        .find(|caught| (caught.altered - 0.1).abs() < 1e-9);
     match tenth.or(reply.caught.first()) {
         Some(caught) => format!(
             "; had {:.0} % of the run been altered, that would have shown with a probability of {:.2}",

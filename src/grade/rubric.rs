@@ -1,13 +1,15 @@
 //! The rubric: what is asked for, what it is worth, and what is allowed. As strict as an experiment:
 //! an unknown key is an error that says where and what was meant.
 //!
-//! It knows no submission; whether its data are there is [`super::grounds`]' business.
+//! It knows no submission; whether its data are there is [`super::grounds`]' business, and what keys
+//! alone cannot say that of [`super::sense`].
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml_edit::Document;
 
+use super::sense::checked;
 use crate::config::experiment::Backend;
 use crate::config::snippet::Snippet;
 use crate::error::{At, Error, Result};
@@ -189,20 +191,6 @@ impl std::fmt::Display for Within {
     }
 }
 
-impl Points {
-    fn all(&self) -> [f64; 6] {
-        let Points {
-            experiments,
-            regimes,
-            consistency,
-            verification,
-            bounds,
-            comparisons,
-        } = *self;
-        [experiments, regimes, consistency, verification, bounds, comparisons]
-    }
-}
-
 impl Rubric {
     /// Reads a rubric, and its text.
     ///
@@ -228,110 +216,9 @@ impl Rubric {
                 None => error,
             }
         })?;
-        rubric.check().map_err(|error| error.at(path.display()))?;
+        checked(&rubric).map_err(|error| error.at(path.display()))?;
         Ok(rubric)
     }
-
-    /// What a key alone cannot say.
-    fn check(&self) -> Result<()> {
-        let names: Vec<&str> = self.data.iter().map(|data| data.name.as_str()).collect();
-        unique("data", &names)?;
-        let sources: Vec<&str> = self.source_model.iter().map(|s| s.name.as_str()).collect();
-        unique("source_model", &sources)?;
-        for data in &self.data {
-            let files = [&data.train, &data.test].map(Option::is_some);
-            if (data.builtin.is_some(), files) != (true, [false; 2])
-                && (data.builtin.is_some(), files) != (false, [true; 2])
-            {
-                let problem = "either `builtin`, or `train` and `test`";
-                return Err(Error::new(problem).at(format_args!("data `{}`", data.name)));
-            }
-        }
-        for source in &self.source_model {
-            let place = format!("source_model `{}`", source.name);
-            match (&source.path, &source.trained_on) {
-                (Some(_), None) => {}
-                (None, Some(data)) => known("data", data, &names).map_err(|e| e.at(place))?,
-                _ => return Err(Error::new("either `path` or `trained_on`").at(place)),
-            }
-        }
-        for (index, required) in self.regime.iter().enumerate() {
-            required.check(&names, &sources).map_err(|error| {
-                error.at(format_args!("regime {} ({})", index + 1, required.regime.name()))
-            })?;
-        }
-        for (index, comparison) in self.comparison.iter().enumerate() {
-            let place = format!("comparison {}", index + 1);
-            known("data", &comparison.data, &names).map_err(|error| error.at(&place))?;
-            if comparison.between.len() < 2 {
-                return Err(Error::new("`between` names fewer than two regimes").at(place));
-            }
-        }
-        self.check_numbers()
-    }
-
-    fn check_numbers(&self) -> Result<()> {
-        let points = self.points.all();
-        if points.iter().any(|points| !points.is_finite() || *points < 0.0) {
-            return Err(Error::new("points are no negative numbers").at("points"));
-        }
-        let Limits {
-            max_minutes,
-            max_memory,
-            max_file_size,
-            ..
-        } = self.limits;
-        let sizes = [max_minutes, max_memory, max_file_size];
-        match sizes.iter().all(|size| size.is_finite() && *size > 0.0) {
-            true => Ok(()),
-            false => Err(Error::new("every limit is greater than 0").at("limits")),
-        }
-    }
-}
-
-impl Required {
-    fn check(&self, data: &[&str], sources: &[&str]) -> Result<()> {
-        known("data", &self.data, data)?;
-        if let Some(source) = &self.source_model {
-            known("source_model", source, sources)?;
-        }
-        let imports = self.source_model.is_some() || self.multiplier.is_some() || self.coverage > 0.0;
-        if self.regime == Regime::FromScratch && imports {
-            let problem = "a run from scratch has no source model, multiplier or coverage";
-            return Err(Error::new(problem));
-        }
-        let bounds = [self.multiplier, self.accuracy];
-        if bounds.into_iter().flatten().any(|within| {
-            let [least, most] = within.ends();
-            least > most || least.is_nan() || most.is_nan()
-        }) {
-            return Err(Error::new("a range is [least, greatest]"));
-        }
-        if self.seeds == 0 {
-            return Err(Error::new("`seeds` is at least 1"));
-        }
-        Ok(())
-    }
-}
-
-fn unique(what: &str, names: &[&str]) -> Result<()> {
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
-            return Err(Error::new(format!("the name `{name}` stands twice")).at(what));
-        }
-    }
-    Ok(())
-}
-
-fn known(what: &str, name: &str, names: &[&str]) -> Result<()> {
-    if names.contains(&name) {
-        return Ok(());
-    }
-    let error = Error::new(format!("no [[{what}]] is called `{name}`"));
-    Err(match pattern::closest(name, names.iter().copied()) {
-        Some(close) => error.help(format!("did you mean `{close}`?")),
-        None => error.help(format!("there are: {}", names.join(", "))),
-    })
 }
 
 /// serde's message in graft's words, and what was meant.
@@ -399,7 +286,9 @@ multiplier = [0.0001, 0.01]
     #[test]
     fn the_shipped_rubrics_are_valid() {
         for name in ["rubric.toml", "rubric_drawn.toml"] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/grading").join(name);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("experiments/grading")
+                .join(name);
             Rubric::read(&path).unwrap();
         }
     }
@@ -407,16 +296,24 @@ multiplier = [0.0001, 0.01]
     #[test]
     fn an_unknown_key_is_pointed_at_with_what_was_meant() {
         let shown = message("multiplier =", "multiplyer =");
-        assert!(shown.starts_with("rubric.toml:15:1: unknown key `multiplyer`"), "{shown}");
-        assert!(shown.ends_with("help: did you mean `multiplier`?"), "{shown}");
+        assert!(
+            shown.starts_with("rubric.toml:15:1: unknown key `multiplyer`"),
+            "{shown}"
+        );
+        assert!(
+            shown.ends_with("help: did you mean `multiplier`?"),
+            "{shown}"
+        );
         let shown = message("\"fine_tuning\"", "\"fine_tunning\"");
         assert!(shown.contains("did you mean `fine_tuning`?"), "{shown}");
     }
 
     #[test]
     fn names_and_ranges_are_checked() {
-        assert!(message("trained_on = \"smiles\"", "trained_on = \"smile\"")
-            .contains("no [[data]] is called `smile`"));
+        assert!(
+            message("trained_on = \"smiles\"", "trained_on = \"smile\"")
+                .contains("no [[data]] is called `smile`")
+        );
         assert!(message("[0.0001, 0.01]", "[0.01, 0.0001]").contains("[least, greatest]"));
         assert!(message("builtin", "train").contains("either `builtin`, or `train` and `test`"));
         assert!(message("regimes = 2", "regimes = -2").contains("no negative"));

@@ -56,14 +56,24 @@ pub fn grades(all: &[Graded]) -> Result<String> {
     header.extend(["found", "shared"]);
     writer.write_record(header).map_err(not_csv)?;
     for graded in all {
-        let mut row = vec![graded.name.clone(), graded.score().to_string(), graded.most().to_string()];
+        let mut row = vec![
+            graded.name.clone(),
+            graded.score().to_string(),
+            graded.most().to_string(),
+        ];
         row.extend(graded.marks.iter().map(|mark| mark.score.to_string()));
         row.push(graded.verdict());
-        let shared: Vec<&str> = graded.shared.iter().map(|shared| shared.other.as_str()).collect();
+        let shared: Vec<&str> = graded
+            .shared
+            .iter()
+            .map(|shared| shared.other.as_str())
+            .collect();
         row.push(shared.join("; "));
         writer.write_record(row).map_err(not_csv)?;
     }
-    let bytes = writer.into_inner().map_err(|error| Error::new(error.to_string()))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| Error::new(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| Error::new(error.to_string()))
 }
 
@@ -80,7 +90,12 @@ pub fn sheet(title: &str, graded: &Graded) -> String {
     if !found.is_empty() {
         text += "\n## What was found\n\n";
         for finding in found {
-            let _ = writeln!(text, "- **{}** {}", finding.kind.name().replace('_', " "), one_line(&finding.to_string()));
+            let _ = writeln!(
+                text,
+                "- **{}** {}",
+                finding.kind.name().replace('_', " "),
+                one_line(&finding.to_string())
+            );
         }
     }
     for mark in &graded.marks {
@@ -106,7 +121,12 @@ pub fn sheet(title: &str, graded: &Graded) -> String {
 /// # Errors
 /// It cannot be written as JSON.
 pub fn gradescope(graded: &Graded) -> Result<String> {
-    let mut tests: Vec<Value> = graded.marks.iter().filter(|mark| mark.most > 0.0).map(test).collect();
+    let mut tests: Vec<Value> = graded
+        .marks
+        .iter()
+        .filter(|mark| mark.most > 0.0)
+        .map(test)
+        .collect();
     if !graded.shared.is_empty() {
         let lines: Vec<String> = graded.shared.iter().map(|s| s.other.clone()).collect();
         tests.push(json!({
@@ -124,7 +144,8 @@ pub fn gradescope(graded: &Graded) -> Result<String> {
         "tests": tests,
     });
     let text = serde_json::to_string_pretty(&results);
-    text.map(|text| text + "\n").map_err(|error| Error::new(error.to_string()).at("results.json"))
+    text.map(|text| text + "\n")
+        .map_err(|error| Error::new(error.to_string()).at("results.json"))
 }
 
 fn test(mark: &Mark) -> Value {
@@ -149,8 +170,14 @@ fn lines(item: &Item) -> String {
 
 /// Messages with a snippet of the file have several lines.
 fn one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let words = lines.iter().filter(|line| !line.trim_matches(['|', '^', ' ']).is_empty());
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let words = lines
+        .iter()
+        .filter(|line| !line.trim_matches(['|', '^', ' ']).is_empty());
     words.copied().collect::<Vec<_>>().join(" ")
 }
 
@@ -189,13 +216,19 @@ mod tests {
     fn a_row_names_all_that_was_found() {
         let text = grades(&[graded()]).unwrap();
         let last = text.lines().last().unwrap();
-        assert_eq!(last, "ann,0,4,0,missing_regime copied,results/a = bob/results/a");
+        assert_eq!(
+            last,
+            "ann,0,4,0,missing_regime copied,results/a = bob/results/a"
+        );
     }
 
     #[test]
     fn the_other_student_is_named_to_the_grader_alone() {
         let sheet = sheet("Exercise", &graded());
-        assert!(sheet.starts_with("# Exercise: ann\n\n**0 of 4 points**\n"), "{sheet}");
+        assert!(
+            sheet.starts_with("# Exercise: ann\n\n**0 of 4 points**\n"),
+            "{sheet}"
+        );
         assert!(sheet.contains("- **no**: a regime\n  - none\n"), "{sheet}");
         assert!(!sheet.contains("bob"), "{sheet}");
         let results: Value = serde_json::from_str(&gradescope(&graded()).unwrap()).unwrap();

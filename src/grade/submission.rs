@@ -109,7 +109,10 @@ impl Submission {
             });
         }
         for place in &places {
-            let Some(dir) = place.strip_suffix(RECORD).and_then(|dir| dir.strip_suffix('/')) else {
+            let Some(dir) = place
+                .strip_suffix(RECORD)
+                .and_then(|dir| dir.strip_suffix('/'))
+            else {
                 continue;
             };
             if !dir.starts_with("results/") && dir != "results" {
@@ -124,7 +127,10 @@ impl Submission {
 
     /// The valid experiment of this name.
     pub fn named(&self, name: &str) -> Option<&Experiment> {
-        let valid = self.experiments.iter().filter_map(|e| e.experiment.as_ref().ok());
+        let valid = self
+            .experiments
+            .iter()
+            .filter_map(|e| e.experiment.as_ref().ok());
         valid.into_iter().find(|experiment| experiment.name == name)
     }
 
@@ -190,7 +196,9 @@ impl Submission {
         }
         let experiment = format!("{place}/{EXPERIMENT}");
         let model = format!("{place}/{MODEL}");
-        let lacking = [&experiment, &model].into_iter().find(|file| !self.sums.contains_key(*file));
+        let lacking = [&experiment, &model]
+            .into_iter()
+            .find(|file| !self.sums.contains_key(*file));
         if let Some(file) = lacking {
             return Err(damaged(format!("there is no file `{file}`")));
         }
@@ -198,8 +206,13 @@ impl Submission {
         if let Some(escape) = confine::escapes_of_experiment(&text, &experiment).pop() {
             return Err(escape);
         }
-        if text.lines().any(|line| line.trim_start().trim_matches('"').starts_with("extends")) {
-            return Err(damaged("its experiment.toml extends another file".to_owned()));
+        if text
+            .lines()
+            .any(|line| line.trim_start().trim_matches('"').starts_with("extends"))
+        {
+            return Err(damaged(
+                "its experiment.toml extends another file".to_owned(),
+            ));
         }
         Ok(Claimed {
             experiment: self.load(&experiment, Kind::DamagedRecord)?,
@@ -226,8 +239,7 @@ impl Submission {
 fn is_experiment(place: &str) -> bool {
     let name = place.rsplit('/').next().unwrap_or(place);
     let stem = name.strip_suffix(".toml");
-    place.starts_with("experiments/")
-        && stem.is_some_and(|stem| !config::is_left_out(stem))
+    place.starts_with("experiments/") && stem.is_some_and(|stem| !config::is_left_out(stem))
 }
 
 /// Every path that a record holds, with its key.

@@ -89,15 +89,29 @@ fn trials(claimed: &Claimed, settled: &Settled, grounds: &Grounds, limits: &Limi
             Regime::FeatureExtraction => Kind::NotFrozen,
             _ => Kind::OtherExperiment,
         };
-        for other in [1.0, 0.1, 0.01, 0.001, 0.0].into_iter().filter(|&other| other != stated) {
-            let text = format!("its figures are those of the multiplier {other}, the experiment says {stated}");
+        for other in [1.0, 0.1, 0.01, 0.001, 0.0]
+            .into_iter()
+            .filter(|&other| other != stated)
+        {
+            let text = format!(
+                "its figures are those of the multiplier {other}, the experiment says {stated}"
+            );
             add(kind, text, &|e| e.learning_rate_multiplier.imported = other);
         }
     }
-    let assigned = grounds.seeds.iter().flat_map(|seeds| seeds.values().copied());
-    let seeds: BTreeSet<u64> = assigned.chain(USUAL).filter(|&s| s != claimed.record.seed).collect();
+    let assigned = grounds
+        .seeds
+        .iter()
+        .flat_map(|seeds| seeds.values().copied());
+    let seeds: BTreeSet<u64> = assigned
+        .chain(USUAL)
+        .filter(|&s| s != claimed.record.seed)
+        .collect();
     for seed in seeds.into_iter().take(SEEDS) {
-        let text = format!("its figures are those of seed {seed}, it says {}", claimed.record.seed);
+        let text = format!(
+            "its figures are those of seed {seed}, it says {}",
+            claimed.record.seed
+        );
         add(Kind::OtherSeed, text, &|e| e.seeds = vec![seed]);
     }
     trials
@@ -110,7 +124,9 @@ fn run(experiment: &Experiment, limits: &Limits, work: &Path) -> Result<Option<P
     experiment.record.batches = true;
     experiment.checkpoint.keep = 0;
     let text = experiment.to_toml()?;
-    let home = work.join("trials").join(&hexadecimal(&Sha256::digest(&text))[..16]);
+    let home = work
+        .join("trials")
+        .join(&hexadecimal(&Sha256::digest(&text))[..16]);
     let file = home.join("trial.toml");
     std::fs::create_dir_all(&home)?;
     write_atomically(&file, text.as_bytes())?;
@@ -125,7 +141,9 @@ fn is_it(claimed: &Claimed, fresh: &Path, kind: Kind) -> bool {
     let model = digest_of(&claimed.dir.join(MODEL));
     if kind == Kind::OtherEpochs {
         let rows = batches::read(&fresh.join(BATCHES)).unwrap_or_default();
-        return rows.iter().any(|row| row.weights.is_some() && row.weights == model);
+        return rows
+            .iter()
+            .any(|row| row.weights.is_some() && row.weights == model);
     }
     let first = |dir: &Path| {
         let rows = read_metrics(&dir.join(METRICS)).ok()?;

@@ -81,14 +81,17 @@ impl Class {
             let _ = fs::remove_dir_all(self.place.path(dir));
         }
         for (name, text) in STUDENT {
-            self.place.write(&format!("work/experiments/{name}"), change(name, text));
+            self.place
+                .write(&format!("work/experiments/{name}"), change(name, text));
         }
     }
 
     /// Runs graft in the workshop, with a number of threads.
     pub fn run(&self, arguments: &[&str], threads: &str) {
         let mut command = self.place.command(arguments);
-        command.current_dir(self.place.path("work")).env("RAYON_NUM_THREADS", threads);
+        command
+            .current_dir(self.place.path("work"))
+            .env("RAYON_NUM_THREADS", threads);
         let output = command.output().expect("graft starts");
         let words = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "graft {arguments:?}\n{words}");
@@ -114,7 +117,12 @@ impl Class {
     pub fn forge(&mut self, name: &str, change: impl FnOnce(&Submission)) {
         let submission = self.copy("ann", name);
         self.count += 1;
-        for record in ["source", "from_scratch", "fine_tuning", "feature_extraction"] {
+        for record in [
+            "source",
+            "from_scratch",
+            "fine_tuning",
+            "feature_extraction",
+        ] {
             submission.record(record).retime(self.count);
         }
         change(&submission);
@@ -179,7 +187,9 @@ impl Record {
     /// The cells of a table, the header first.
     pub fn table(&self, file: &str) -> Vec<Vec<String>> {
         let text = self.read(file);
-        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        text.lines()
+            .map(|line| line.split(',').map(str::to_owned).collect())
+            .collect()
     }
 
     pub fn write_table(&self, file: &str, rows: &[Vec<String>]) {
@@ -190,9 +200,16 @@ impl Record {
     /// As if the run had been at another time, in all that says when and how long.
     fn retime(&self, count: u64) {
         let text = self.read("record.json");
-        let started = text.split("\"started\": \"").nth(1).and_then(|rest| rest.split('"').next());
+        let started = text
+            .split("\"started\": \"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let started = started.expect("a start").to_owned();
-        self.edit("record.json", &started, &format!("2026-01-01T00:{:02}:00Z", count));
+        self.edit(
+            "record.json",
+            &started,
+            &format!("2026-01-01T00:{:02}:00Z", count),
+        );
         self.set(&["seconds"], &format!("{count}.5"));
         let mut rows = self.table("timings.csv");
         for row in &mut rows[1..] {
@@ -213,7 +230,10 @@ impl Record {
             let end = at + text[at..].find('}').expect("its end");
             let entry = text[at..end]
                 .replace(old["sha256"].as_str().expect("a checksum"), &new.sha256)
-                .replace(&format!("\"bytes\": {}", old["bytes"]), &format!("\"bytes\": {}", new.bytes));
+                .replace(
+                    &format!("\"bytes\": {}", old["bytes"]),
+                    &format!("\"bytes\": {}", new.bytes),
+                );
             text.replace_range(at..end, &entry);
         }
         let old = value["checksum"].as_str().expect("a checksum");
@@ -225,7 +245,9 @@ impl Record {
 
     /// The digest of the model, as the last row of `batches.csv` has it.
     pub fn digest(&self) -> String {
-        let stored = safetensors::load(&self.path("model.safetensors")).expect("a model").tensors;
+        let stored = safetensors::load(&self.path("model.safetensors"))
+            .expect("a model")
+            .tensors;
         let tensors = stored.into_iter().filter_map(|tensor| match &tensor.data {
             StoredData::Numbers(values) => Some((tensor.name, digest::of_values(values))),
             _ => None,
@@ -245,7 +267,8 @@ impl Record {
     pub fn fix_samples(&self, order: impl Fn(usize) -> Vec<usize>) {
         let mut rows = self.table("batches.csv");
         for row in &mut rows[1..] {
-            let [epoch, batch] = [0, 1].map(|cell| row[cell].parse::<usize>().expect("a number") - 1);
+            let [epoch, batch] =
+                [0, 1].map(|cell| row[cell].parse::<usize>().expect("a number") - 1);
             let order = order(epoch);
             let samples = order.chunks(50).nth(batch).expect("a batch");
             row[5] = hash_of_samples(samples);
@@ -268,6 +291,10 @@ pub fn copy(from: &Path, to: &Path) {
 
 fn edit(path: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(path).expect("a text");
-    assert!(text.contains(from), "{}: no {from:?} in\n{text}", path.display());
+    assert!(
+        text.contains(from),
+        "{}: no {from:?} in\n{text}",
+        path.display()
+    );
     fs::write(path, text.replace(from, to)).expect("written");
 }

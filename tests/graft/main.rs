@@ -6,6 +6,7 @@ mod common;
 mod exchange;
 mod exports;
 mod foreign;
+mod forgeries;
 mod forgery;
 mod grading;
 mod graphs;
