@@ -1,7 +1,7 @@
 //! graft: a declarative experiment runner for transfer learning.
 //!
 //! ```text
-//! cli → gather, plan → runner → train → model, source, data, cache → kernels
+//! cli → gather, plan, verify → runner → train → model, source, data, cache → kernels
 //!     → export       ↘ results ← report
 //! ```
 //! - [`cli`]: one file a verb; arguments in, text out.
@@ -15,6 +15,7 @@
 //! - [`source`]: foreign weights, their import by layer name, the receipt.
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
+//! - [`verify`]: whether a record is what its experiment gives: checked, trained again, compared.
 //! - [`grade`]: a class of submissions: what is asked for, what there is, what it is worth.
 //! - [`export`]: a record's model in formats that other tools open.
 //!
@@ -45,3 +46,4 @@ pub mod results;
 pub mod runner;
 pub mod source;
 pub mod train;
+pub mod verify;

@@ -81,7 +81,10 @@ fn record(dir: &Path) -> Result<Vec<(&'static str, Table)>> {
     let [confusion, classes, measures] = test;
     Ok(vec![
         ("facts", inspect::facts(record)),
-        ("rows", inspect::epochs(&loaded.metrics()?)),
+        (
+            "rows",
+            inspect::epochs(&loaded.metrics()?, &loaded.timings()?),
+        ),
         ("confusion", confusion),
         ("classes", classes),
         ("measures", measures),

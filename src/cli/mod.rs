@@ -1,6 +1,7 @@
 //! The command line: one file a verb, each of which turns arguments into calls and results into
 //! text. Nothing below this floor knows an argument or draws on a terminal.
 
+mod check;
 mod compare;
 mod convert;
 mod export;
@@ -14,6 +15,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -43,6 +45,8 @@ enum Verb {
     Run(run::Arguments),
     Plan(plan::Arguments),
     Compare(compare::Arguments),
+    Check(check::Arguments),
+    Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Export(export::Arguments),
@@ -69,6 +73,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Plan(arguments) => plan::run(arguments),
         Verb::Compare(arguments) => compare::run(arguments),
+        Verb::Check(arguments) => check::run(arguments),
+        Verb::Verify(arguments) => verify::run(arguments),
         Verb::Inspect(arguments) => inspect::run(arguments),
         Verb::Convert(arguments) => convert::run(arguments),
         Verb::Export(arguments) => export::run(arguments),

@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::config::neon::Show;
 use crate::error::{At, Result};
 use crate::plan::Run;
-use crate::results::rows::MetricsRow;
+use crate::results::rows::{self, MetricsRow, Timing};
 use crate::runner::{Event, Reporter};
 
 /// What is shown, and where.
@@ -103,8 +103,8 @@ impl Progress {
         }
     }
 
-    fn epoch(&mut self, row: &MetricsRow) {
-        let text = format!("{}: {}", self.name, row.line());
+    fn epoch(&mut self, row: &MetricsRow, timing: &Timing) {
+        let text = format!("{}: {}", self.name, rows::line(row, timing));
         match self.terminal.epochs {
             true => self.terminal.say(&text),
             false => self.terminal.log(&text),
@@ -182,7 +182,7 @@ impl Reporter for Progress {
                 of,
                 cost,
             } => self.batch(epoch, samples, of, cost),
-            Event::Epoch(row) => self.epoch(row),
+            Event::Epoch(row, timing) => self.epoch(row, timing),
             Event::Finished(record) => {
                 if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();

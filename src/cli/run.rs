@@ -212,7 +212,11 @@ fn show_comparison(runs: &[Run], ended: &[bool]) -> Result<()> {
     print(&format!("\n{table}"))
 }
 
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+/// A flag that the first Ctrl-C sets.
+///
+/// # Errors
+/// The system takes no handler.
+pub(super) fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {

@@ -383,12 +383,19 @@ pub struct Evaluation {
 /// What a record holds besides what every record holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The cost of every minibatch, in `batches.csv`.
+    /// A row for every minibatch, in `batches.csv`.
     pub batches: bool,
+    /// Steps of an epoch between two digests of the weights in `batches.csv`; 0: only after its last.
+    #[serde(default)]
+    pub weights_every: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Epochs between checkpoints; 0: only when interrupted.
+    /// Epochs between checkpoints; 0: only when interrupted. One that takes long to write is put off.
     pub every: usize,
+    /// Epochs between states of training that stay in the record, from each of which others can
+    /// replay what came next; 0: none.
+    #[serde(default)]
+    pub keep: usize,
 }

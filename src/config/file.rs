@@ -197,12 +197,14 @@ pub struct EvaluationTable {
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointTable {
     pub every: Option<usize>,
+    pub keep: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordTable {
     pub batches: Option<bool>,
+    pub weights_every: Option<usize>,
 }
 
 /// One of a few words. figment would also take the number of a variant for an enum.

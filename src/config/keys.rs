@@ -132,7 +132,9 @@ pub const KEYS: &[(&str, &str)] = &[
     ("source.rename", r#"{ "encoder.*" = "*" }"#),
     ("evaluation.every", "1"),
     ("checkpoint.every", "5"),
+    ("checkpoint.keep", "1"),
     ("record.batches", "true"),
+    ("record.weights_every", "100"),
 ];
 
 /// What a table means where its keys are not fixed, or are not keys of a table only.

@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::error::Result;
 use crate::results::metrics::{PrecisionAndRecall, confusion_matrix, log_loss, top_k_error};
 use crate::results::record::{DataFile, Record};
-use crate::results::rows::{MetricsRow, OutputRow};
+use crate::results::rows::{MetricsRow, OutputRow, Timing};
 
 /// What was run, on what, with which outcome: a row a fact.
 pub fn facts(record: &Record) -> Table {
@@ -55,7 +55,7 @@ pub fn facts(record: &Record) -> Table {
 }
 
 /// A row an epoch.
-pub fn epochs(rows: &[MetricsRow]) -> Table {
+pub fn epochs(rows: &[MetricsRow], timings: &[Timing]) -> Table {
     let headers = [
         "epoch",
         "training cost",
@@ -68,6 +68,7 @@ pub fn epochs(rows: &[MetricsRow]) -> Table {
     let real = |value: Option<f64>, decimals| {
         value.map_or(Cell::Missing, |value| Cell::real(value, decimals))
     };
+    let time = |row: &MetricsRow| timings.iter().find(|timing| timing.epoch == row.epoch);
     rows.iter().fold(Table::new(headers), |table, row| {
         table.row([
             row.epoch.into(),
@@ -75,8 +76,8 @@ pub fn epochs(rows: &[MetricsRow]) -> Table {
             real(row.test_cost, 4),
             real(row.accuracy, 3),
             Cell::real(row.learning_rate, 6),
-            Cell::real(row.seconds, 1),
-            Cell::real(row.images_per_second, 0),
+            real(time(row).map(|timing| timing.seconds), 1),
+            real(time(row).map(|timing| timing.images_per_second), 0),
         ])
     })
 }
@@ -173,11 +174,14 @@ mod tests {
             accuracy: None,
             learning_rate: 0.001,
             group_learning_rates: Vec::new(),
+        };
+        let timing = Timing {
+            epoch: 1,
             seconds: 12.34,
             images_per_second: 162.7,
-            seconds_waiting: None,
+            seconds_waiting: 0.0,
         };
-        let markdown = epochs(&[row]).render(Format::Markdown);
+        let markdown = epochs(&[row], &[timing]).render(Format::Markdown);
         assert!(
             markdown.ends_with("| 1 | 0.6933 | – | – | 0.001000 | 12.3 | 163 |\n"),
             "{markdown}"

@@ -1,4 +1,4 @@
-//! `batches.csv`: a row a minibatch, for experiments that ask for it.
+//! `batches.csv`: a row a minibatch: which samples it held, what it cost, which weights it left.
 //!
 //! Rows are appended as training goes, and those that a resumed training will write again are cut
 //! off: the file of an interrupted run ends like that of an uninterrupted one.
@@ -7,9 +7,10 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::{At, Error, Result};
-use crate::files::write_atomically;
+use crate::files::{hexadecimal, write_atomically};
 
 /// One step of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,33 @@ pub struct BatchRow {
     pub cost: f64,
     /// Base learning rate of the update.
     pub learning_rate: f64,
+    /// [`hash_of_samples`] of the batch; empty in older records.
+    #[serde(default)]
+    pub sample_ids: String,
+    /// Digest of all weights after the update, where it was taken.
+    #[serde(default)]
+    pub weights: Option<String>,
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of the samples' rows in the training file, 64 bits
+/// each, little-endian.
+pub fn hash_of_samples(samples: &[usize]) -> String {
+    let mut hash = Sha256::new();
+    for &sample in samples {
+        hash.update((sample as u64).to_le_bytes());
+    }
+    hexadecimal(&hash.finalize()[..8])
+}
+
+/// Reads `batches.csv`.
+///
+/// # Errors
+/// The file cannot be read, or a row does not hold what it should.
+pub fn read(path: &Path) -> Result<Vec<BatchRow>> {
+    let file = File::open(path).at(path.display())?;
+    let rows = csv::Reader::from_reader(file).into_deserialize();
+    let rows: Result<_, csv::Error> = rows.collect();
+    rows.map_err(from_csv).at(path.display())
 }
 
 /// The file while it is written.
@@ -74,12 +102,13 @@ impl BatchLog {
         written.at(self.path.display())
     }
 
-    /// Hands all rows to the file system: before a checkpoint is written, and at the end.
+    /// Brings all rows to the disk: before a checkpoint is written, and at the end.
     ///
     /// # Errors
     /// Whatever the file system refuses.
     pub fn flush(&mut self) -> Result<()> {
-        self.writer.flush().at(self.path.display())
+        self.writer.flush().at(self.path.display())?;
+        self.writer.get_ref().sync_data().at(self.path.display())
     }
 }
 
@@ -113,6 +142,8 @@ mod tests {
             samples: 16,
             cost: 1.0 / (epoch * 10 + batch) as f64,
             learning_rate: 1e-3,
+            sample_ids: hash_of_samples(&[epoch, batch]),
+            weights: (batch == 2).then(|| "5".repeat(64)),
         }
     }
 
@@ -136,7 +167,9 @@ mod tests {
         written(&path, &[(1, 1), (1, 2)]);
         assert_eq!(read(&path), [row(1, 1), row(1, 2)]);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("epoch,batch,samples,cost,learning_rate\n1,1,16,0.0909"));
+        assert!(text.starts_with(
+            "epoch,batch,samples,cost,learning_rate,sample_ids,weights\n1,1,16,0.0909"
+        ));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::record::{OPTIONAL, RECORD, REQUIRED};
+use super::record::{OPTIONAL, RECORD, REQUIRED, epochs_of_state};
 use crate::error::{At, Result};
 use crate::files::lock::FileLock;
 use crate::files::sync;
@@ -114,9 +114,12 @@ fn remove_all_but_the_record(partial: &Path) -> Result<()> {
 fn is_of_a_record(name: &OsStr) -> bool {
     let mut own = REQUIRED.iter().chain(&OPTIONAL).chain([&RECORD]);
     own.any(|own| name == *own)
+        || name
+            .to_str()
+            .is_some_and(|name| epochs_of_state(name).is_some())
 }
 
-fn names(dir: &Path) -> Result<Vec<OsString>> {
+pub(super) fn names(dir: &Path) -> Result<Vec<OsString>> {
     let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name());
     let entries = fs::read_dir(dir).at(dir.display())?;
     entries

@@ -92,8 +92,8 @@ pub fn load_all(root: &Path) -> Result<(Vec<LoadedRecord>, Vec<Error>)> {
 /// The records that arguments mean: each path is a record's directory, or one with records below.
 /// A record that two paths lead to comes once, in the first place.
 ///
-/// Errors: a path does not exist, has no record at or below it, or a record cannot be read.
-pub fn load_named(paths: &[PathBuf]) -> Result<Vec<LoadedRecord>> {
+/// Errors: a path does not exist, or has no record at or below it.
+pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut records = Vec::new();
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -106,11 +106,19 @@ pub fn load_named(paths: &[PathBuf]) -> Result<Vec<LoadedRecord>> {
         }
         for dir in dirs {
             if seen.insert(fs::canonicalize(&dir).at(dir.display())?) {
-                records.push(LoadedRecord::read(&dir)?);
+                records.push(dir);
             }
         }
     }
     Ok(records)
+}
+
+/// The records of [`named`], read.
+///
+/// Errors: as there; a record cannot be read.
+pub fn load_named(paths: &[PathBuf]) -> Result<Vec<LoadedRecord>> {
+    let dirs = named(paths)?;
+    dirs.iter().map(|dir| LoadedRecord::read(dir)).collect()
 }
 
 fn look(dir: &Path, identity: &str) -> Status {

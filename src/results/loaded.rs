@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::record::{METRICS, OUTPUTS, RECORD, REQUIRED, Record};
-use super::rows::{MetricsRow, OutputRow, read_metrics, read_outputs};
+use super::batches::{self, BatchRow};
+use super::record::{BATCHES, METRICS, OUTPUTS, RECORD, REQUIRED, Record, TIMINGS};
+use super::rows::{MetricsRow, OutputRow, Timing, read_metrics, read_outputs, read_timings};
 use crate::error::{At, Error, Result};
 use crate::files::FileStamp;
 
@@ -30,6 +31,21 @@ impl LoadedRecord {
     /// The rows of `metrics.csv`.
     pub fn metrics(&self) -> Result<Vec<MetricsRow>> {
         read_metrics(&self.dir.join(METRICS))
+    }
+
+    /// The rows of `timings.csv`; none in records of older versions.
+    pub fn timings(&self) -> Result<Vec<Timing>> {
+        let path = self.dir.join(TIMINGS);
+        match path.exists() {
+            true => read_timings(&path),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// The rows of `batches.csv`; `None` if the experiment wanted none.
+    pub fn batches(&self) -> Result<Option<Vec<BatchRow>>> {
+        let path = self.dir.join(BATCHES);
+        path.exists().then(|| batches::read(&path)).transpose()
     }
 
     /// The rows of `outputs.csv`.

@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::{At, Error, Result};
-use crate::files::FileStamp;
+use crate::files::{FileStamp, hexadecimal};
 
 /// Version of the record's format. A reader refuses newer ones.
 pub const FORMAT: u32 = 1;
@@ -19,7 +20,9 @@ pub const RECORD: &str = "record.json";
 pub const EXPERIMENT: &str = "experiment.toml";
 /// A row an epoch.
 pub const METRICS: &str = "metrics.csv";
-/// A row a minibatch, where the experiment asks for it.
+/// How long each epoch took.
+pub const TIMINGS: &str = "timings.csv";
+/// A row a minibatch, unless the experiment wants none.
 pub const BATCHES: &str = "batches.csv";
 /// A row a test sample.
 pub const OUTPUTS: &str = "outputs.csv";
@@ -33,9 +36,20 @@ pub const MODEL: &str = "model.safetensors";
 pub const LOG: &str = "log.txt";
 
 /// Files that every record has, besides [`RECORD`].
-pub(super) const REQUIRED: [&str; 5] = [EXPERIMENT, METRICS, OUTPUTS, INFERENCE, MODEL];
+pub const REQUIRED: [&str; 5] = [EXPERIMENT, METRICS, OUTPUTS, INFERENCE, MODEL];
 /// Files that some have.
-pub(super) const OPTIONAL: [&str; 3] = [RECEIPT, BATCHES, LOG];
+pub(super) const OPTIONAL: [&str; 4] = [RECEIPT, BATCHES, TIMINGS, LOG];
+
+/// Name of the file with the state of training after so many epochs.
+pub fn state(epochs: usize) -> String {
+    format!("state-{epochs}.safetensors")
+}
+
+/// The epochs after which the state in the file `name` was kept, if it is one of these.
+pub fn epochs_of_state(name: &str) -> Option<usize> {
+    let number = name.strip_prefix("state-")?.strip_suffix(".safetensors")?;
+    number.parse().ok().filter(|&epochs| state(epochs) == name)
+}
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +66,9 @@ pub struct Record {
     pub state: State,
     /// Version of graft.
     pub graft: String,
+    /// What computed it. Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
     /// As in the experiment: `cpu`, `cuda:1`.
     pub backend: String,
     /// The device in words.
@@ -81,6 +98,20 @@ pub struct Record {
     /// [`commit`](super::writer::RecordWriter::commit).
     #[serde(default)]
     pub files: BTreeMap<String, FileStamp>,
+    /// Of this very text with an empty string here, filled in as `files` is: whether `record.json` is as it
+    /// was written. Empty in records of older versions.
+    #[serde(default)]
+    pub checksum: String,
+}
+
+/// The program that ran, and what decides the last bits of its results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// SHA-256 of the executable file.
+    pub sha256: String,
+    /// Versions of the kernels, the instruction set and the processor: where this is the same, so are
+    /// results, bit for bit.
+    pub arithmetic: String,
 }
 
 /// Whether the run came to its end. A record is only written for one that did.
@@ -217,6 +248,16 @@ impl Record {
         }
     }
 
+    /// The checksum that belongs to this record.
+    ///
+    /// # Errors
+    /// None that a record that was read brings.
+    pub fn own_checksum(&self) -> Result<String> {
+        let mut blank = self.clone();
+        blank.checksum = String::new();
+        Ok(hexadecimal(&Sha256::digest(blank.to_json()?.as_bytes())))
+    }
+
     /// `record.json` as text.
     pub(super) fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self)
@@ -274,6 +315,7 @@ pub(crate) mod tests {
             setup: experiment.to_owned(),
             state: State::Complete,
             graft: "0.1.0".to_owned(),
+            build: None,
             backend: "cpu".to_owned(),
             device: "x86-64 CPU".to_owned(),
             threads: 2,
@@ -314,6 +356,7 @@ pub(crate) mod tests {
                 samples: 2000,
             },
             files: BTreeMap::new(),
+            checksum: String::new(),
         }
     }
 

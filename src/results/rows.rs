@@ -1,11 +1,15 @@
-//! The tables of a record: `metrics.csv`, a row an epoch, and `outputs.csv`, a row a test sample.
+//! The tables of a record: `metrics.csv` and `timings.csv`, a row an epoch, and `outputs.csv`, a row a
+//! test sample.
 //!
-//! Numbers are written with the fewest digits that read back as the same bits.
+//! Numbers are written with the fewest digits that read back as the same bits. What takes another
+//! time on every machine is in a file of its own: all others are the same bytes whenever the same run
+//! is run.
 
 use std::fs::File;
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{At, Error, Result};
 use crate::files::write_atomically;
@@ -26,33 +30,46 @@ pub struct MetricsRow {
     /// The rate of each group of layers in that step. Written `imported=1e-6 default=0.001`.
     #[serde(serialize_with = "write_rates", deserialize_with = "read_rates")]
     pub group_learning_rates: Vec<GroupRate>,
+}
+
+/// How long one epoch of training took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// As in [`MetricsRow`].
+    pub epoch: usize,
     /// Time of the epoch's training, without evaluation.
     pub seconds: f64,
     /// Training images a second.
     pub images_per_second: f64,
-    /// Part of `seconds` in which training waited for its next batch; absent in older records.
-    #[serde(default)]
-    pub seconds_waiting: Option<f64>,
+    /// Part of `seconds` in which training waited for its next batch.
+    pub seconds_waiting: f64,
 }
 
 impl MetricsRow {
-    /// The epoch in words, for logs.
-    pub fn line(&self) -> String {
+    /// The epoch in words, without its time.
+    fn line(&self) -> String {
         let evaluated = match (self.test_cost, self.accuracy) {
             (Some(cost), Some(accuracy)) => {
                 format!(", test cost {cost:.4}, accuracy {:.2} %", 100.0 * accuracy)
             }
             _ => String::new(),
         };
-        let share = |waiting: f64| 100.0 * waiting / self.seconds.max(1e-9);
-        let waited = self.seconds_waiting.map_or(String::new(), |waiting| {
-            format!(", {:.1} % of it waiting for data", share(waiting))
-        });
         format!(
-            "epoch {}: training cost {:.4}{evaluated}, {:.1} s{waited}, {:.0} images/s",
-            self.epoch, self.training_cost, self.seconds, self.images_per_second
+            "epoch {}: training cost {:.4}{evaluated}",
+            self.epoch, self.training_cost
         )
     }
+}
+
+/// An epoch in words, for logs.
+pub fn line(row: &MetricsRow, timing: &Timing) -> String {
+    let waiting = 100.0 * timing.seconds_waiting / timing.seconds.max(1e-9);
+    format!(
+        "{}, {:.1} s, {waiting:.1} % of it waiting for data, {:.0} images/s",
+        row.line(),
+        timing.seconds,
+        timing.images_per_second
+    )
 }
 
 /// The learning rate of one group of layers.
@@ -80,23 +97,28 @@ pub struct OutputRow {
 ///
 /// Errors: the file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[MetricsRow]) -> Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(from_csv).at(path.display())?;
-    }
-    finish(path, writer)
+    write_rows(path, rows)
+}
+
+/// Writes `timings.csv` whole.
+///
+/// Errors: the file cannot be written.
+pub fn write_timings(path: &Path, rows: &[Timing]) -> Result<()> {
+    write_rows(path, rows)
 }
 
 /// Reads `metrics.csv`.
 ///
 /// Errors: the file cannot be read, or a row does not hold what it should; the line is named.
 pub fn read_metrics(path: &Path) -> Result<Vec<MetricsRow>> {
-    let file = File::open(path).at(path.display())?;
-    csv::Reader::from_reader(file)
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(from_csv)
-        .at(path.display())
+    read_rows(path)
+}
+
+/// Reads `timings.csv`.
+///
+/// Errors: as [`read_metrics`].
+pub fn read_timings(path: &Path) -> Result<Vec<Timing>> {
+    read_rows(path)
 }
 
 /// Writes `outputs.csv`: `index,label,predicted,confidence_0,confidence_1,…`.
@@ -184,6 +206,23 @@ fn fields(row: &OutputRow) -> Vec<String> {
     integers.into_iter().chain(confidences).collect()
 }
 
+fn write_rows(path: &Path, rows: &[impl Serialize]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(from_csv).at(path.display())?;
+    }
+    finish(path, writer)
+}
+
+fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let file = File::open(path).at(path.display())?;
+    csv::Reader::from_reader(file)
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .map_err(from_csv)
+        .at(path.display())
+}
+
 /// Writes what `writer` has collected to `path`.
 fn finish(path: &Path, writer: csv::Writer<Vec<u8>>) -> Result<()> {
     let content = writer
@@ -232,9 +271,6 @@ mod tests {
             accuracy,
             learning_rate: 0.001,
             group_learning_rates: vec![rate("imported", 0.001 * 0.001), rate("default", 0.001)],
-            seconds: 12.345678901234567,
-            images_per_second: 1e-9,
-            seconds_waiting: Some(0.25),
         }
     }
 
@@ -258,31 +294,31 @@ mod tests {
         write_metrics(&path, &[metrics_row(1, 0.5, None)]).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second,seconds_waiting\n\
-             1,0.5,,,0.001,imported=1e-6 default=0.001,12.345678901234567,1e-9,0.25\n"
+            "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates\n\
+             1,0.5,,,0.001,imported=1e-6 default=0.001\n"
         );
     }
 
     #[test]
-    fn metrics_of_before_say_nothing_of_waiting() {
+    fn metrics_of_before_held_times_that_are_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.csv");
         let header = "epoch,training_cost,test_cost,accuracy,learning_rate,group_learning_rates,seconds,images_per_second";
         fs::write(&path, format!("{header}\n1,0.5,,,0.001,x1=0.001,12.3,8\n")).unwrap();
-        let rows = read_metrics(&path).unwrap();
-        assert_eq!(rows[0].seconds_waiting, None);
-        assert!(rows[0].line().ends_with("12.3 s, 8 images/s"));
+        assert_eq!(read_metrics(&path).unwrap()[0].training_cost, 0.5);
     }
 
     #[test]
     fn an_epoch_says_how_much_of_it_waited_for_data() {
-        let row = MetricsRow {
+        let timing = Timing {
+            epoch: 1,
             seconds: 10.0,
-            ..metrics_row(1, 0.5, None)
+            images_per_second: 8.0,
+            seconds_waiting: 0.25,
         };
-        let line = row.line();
+        let line = line(&metrics_row(1, 0.5, None), &timing);
         assert!(
-            line.contains("10.0 s, 2.5 % of it waiting for data"),
+            line.ends_with("0.5000, 10.0 s, 2.5 % of it waiting for data, 8 images/s"),
             "{line}"
         );
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::commit::{LOCK, OLD, PARTIAL, is_aside, put_in_place, remove_dir, with_suffix};
-use super::record::{OPTIONAL, RECORD, REQUIRED, Record};
+use super::commit::{LOCK, OLD, PARTIAL, is_aside, names, put_in_place, remove_dir, with_suffix};
+use super::record::{OPTIONAL, RECORD, REQUIRED, Record, epochs_of_state};
 use crate::error::{At, Error, Result};
 use crate::files::lock::FileLock;
 use crate::files::{FileStamp, sync, write_atomically};
@@ -25,6 +25,8 @@ pub struct RecordWriter {
     partial: PathBuf,
     identity: String,
     resumed: bool,
+    /// Whether what an interrupted run of another identity left was deleted.
+    discarded: bool,
     _lock: FileLock,
 }
 
@@ -50,9 +52,11 @@ impl RecordWriter {
             partial: with_suffix(dir, PARTIAL),
             identity: identity.to_owned(),
             resumed: true,
+            discarded: false,
             _lock: lock,
         };
         if !has_identity(&writer.partial, identity) {
+            writer.discarded = writer.partial.exists();
             writer.start_over()?;
         }
         Ok(writer)
@@ -61,6 +65,11 @@ impl RecordWriter {
     /// Whether an interrupted run of the same identity left its files here.
     pub fn resumed(&self) -> bool {
         self.resumed
+    }
+
+    /// Whether an interrupted run was here whose experiment, data or source model were others.
+    pub fn discarded(&self) -> bool {
+        self.discarded
     }
 
     /// Deletes what an interrupted run left.
@@ -98,6 +107,7 @@ impl RecordWriter {
             return Err(Error::new(problem).at(self.dir.display()));
         }
         record.files = stamp_files(&self.partial)?;
+        record.checksum = record.own_checksum()?;
         for name in record.files.keys() {
             sync(&self.path(name))?;
         }
@@ -128,10 +138,10 @@ fn stamp_files(partial: &Path) -> Result<BTreeMap<String, FileStamp>> {
     for name in REQUIRED {
         files.insert(name.to_owned(), FileStamp::of(&partial.join(name))?);
     }
-    for name in OPTIONAL {
-        let path = partial.join(name);
-        if path.exists() {
-            files.insert(name.to_owned(), FileStamp::of(&path)?);
+    for name in names(partial)? {
+        let Some(name) = name.to_str() else { continue };
+        if OPTIONAL.contains(&name) || epochs_of_state(name).is_some() {
+            files.insert(name.to_owned(), FileStamp::of(&partial.join(name))?);
         }
     }
     Ok(files)

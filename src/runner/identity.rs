@@ -12,7 +12,7 @@ use crate::files::hexadecimal;
 use crate::numbers::Dtype;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
-const GENERATION: &str = "graft 3";
+const GENERATION: &str = "graft 4";
 
 /// Checksums of what a run reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,10 @@ pub fn setup(experiment: &Experiment, pixels: &Pixels, contents: &Contents) -> R
     };
     outcome.preprocessing = done_to(pixels);
     outcome.checkpoint.every = 0;
+    outcome.checkpoint.keep = 0;
     outcome.evaluation.every = 0;
     outcome.record.batches = false;
+    outcome.record.weights_every = 0;
     outcome.save_optimizer_state = false;
     outcome.cache = what_it_changes(&experiment.cache, experiment.dtype);
     let parts = [
@@ -65,6 +67,8 @@ pub fn run(setup: &str, experiment: &Experiment, seed: u64) -> String {
     let held = [
         experiment.evaluation.every.to_string(),
         experiment.record.batches.to_string(),
+        experiment.record.weights_every.to_string(),
+        experiment.checkpoint.keep.to_string(),
         experiment.save_optimizer_state.to_string(),
     ];
     hash(&[setup, &seed.to_string(), &held.join(" ")])

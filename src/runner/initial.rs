@@ -148,6 +148,7 @@ mod tests {
             from: origin("fc6"),
             transform: "as is".into(),
             sha256: None,
+            dtype: None,
         };
         entry("fc6", outcome)
     }

@@ -12,11 +12,12 @@ pub mod opened;
 pub mod pixels;
 pub mod predict;
 mod prepare;
+pub mod replay;
 pub mod setup;
 mod shared;
 pub mod together;
 mod watch;
-mod write;
+pub mod write;
 
 use rayon::ThreadPool;
 
@@ -24,7 +25,7 @@ use crate::config::experiment::Experiment;
 use crate::error::Result;
 use crate::plan::Run;
 use crate::results::record::{self, Record};
-use crate::results::rows::MetricsRow;
+use crate::results::rows::{MetricsRow, Timing};
 use crate::source;
 use identity::Contents;
 use prepare::Prepared;
@@ -51,7 +52,7 @@ pub enum Event<'a> {
         cost: f64,
     },
     /// An epoch is done.
-    Epoch(&'a MetricsRow),
+    Epoch(&'a MetricsRow, &'a Timing),
     /// The record stands.
     Finished(&'a Record),
 }
@@ -117,7 +118,11 @@ pub fn check_save_path(run: &Run, outline: &Outline) -> Result<()> {
     model_file::check(path, &description)
 }
 
-fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
+/// The checksums of all that a run of `experiment` on these files reads.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
     let source = experiment.source_model.as_deref();
     let initial = experiment.model.initial_weights.as_deref();
     Ok(Contents {

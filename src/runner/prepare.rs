@@ -5,11 +5,12 @@ use std::time::{Instant, SystemTime};
 
 use super::identity::{self, Contents};
 use super::keep;
-use super::setup::{self, Inputs, Outline, Start};
+use super::setup::{self, Files, Inputs, Outline, Start};
 use super::shared::Shared;
 use super::watch::Watch;
 use super::write::{self, write_files};
 use super::{Event, Outcome, Reporter, check_save_path, contents, copy_model, model_file, pixels};
+use crate::config::experiment::Experiment;
 use crate::error::{Error, Result};
 use crate::model::backend;
 use crate::model::network::NamedTensor;
@@ -19,7 +20,6 @@ use crate::results::find::{self, Status};
 use crate::results::record::{self, Record, State};
 use crate::results::writer::RecordWriter;
 use crate::results::{RESULTS, commit, summary, time};
-use crate::train::checkpoint;
 use crate::train::saving::saving;
 use crate::train::{End, Trainer};
 
@@ -33,7 +33,7 @@ pub enum Prepared<'a> {
 
 /// A run that is about to train.
 pub struct Training<'a> {
-    run: &'a Run,
+    pub(super) run: &'a Run,
     started: (SystemTime, Instant),
     /// Seconds of training before an interruption.
     before: f64,
@@ -41,8 +41,8 @@ pub struct Training<'a> {
     identity: String,
     contents: Contents,
     outline: Outline,
-    inputs: Inputs,
-    trainer: Trainer<'a>,
+    pub(super) inputs: Inputs,
+    pub(super) trainer: Trainer<'a>,
     writer: RecordWriter,
     watch: Watch<'a>,
 }
@@ -93,7 +93,13 @@ pub fn prepare<'a>(
     outline.warnings().iter().for_each(|text| watch.warn(text));
     let (spec, rates) = (&outline.spec, &outline.rates);
     let mut trainer = Trainer::new(experiment, spec, rates, weights, run.seed, device)?;
-    if let Some(checkpoint) = checkpoint::read_if_there(&watch.checkpoint_path(), &identity)? {
+    if writer.discarded() {
+        watch.warn(
+            "an interrupted run was here whose experiment, data or source model were others: this one \
+             begins from the start",
+        );
+    }
+    if let Some(checkpoint) = watch.checkpoint() {
         watch.note(&format!("goes on from {}", checkpoint.progress));
         trainer.resume(checkpoint)?;
     }
@@ -145,6 +151,7 @@ impl Training<'_> {
             inputs,
         )?;
         self.watch.close()?;
+        check_unchanged(&self.contents, experiment, inputs)?;
         let (started, clock) = self.started;
         let record = Record {
             format: record::FORMAT,
@@ -154,13 +161,14 @@ impl Training<'_> {
             setup: self.setup,
             state: State::Complete,
             graft: env!("CARGO_PKG_VERSION").to_string(),
+            build: Some(write::build()?),
             backend: experiment.backend.to_string(),
             device: backend::describe(experiment.backend),
-            threads: backend::threads(),
+            threads: rayon::current_num_threads(),
             started: time::utc(started),
             seconds: self.before + clock.elapsed().as_secs_f64(),
             epochs: experiment.epochs,
-            parameters: write::parameters(outline),
+            parameters: write::parameters(&outline.spec, &outline.rates, outline.receipt.as_ref()),
             data: write::data(inputs, &self.contents),
             source: write::source(outline),
             initial_weights: outline.initial.clone(),
@@ -170,15 +178,33 @@ impl Training<'_> {
             classes: write::class_names(&test.data),
             metrics: write::metrics(&evaluation, self.trainer.rows(), test.data.labels())?,
             files: Default::default(),
+            checksum: String::new(),
         };
         self.writer.commit(record)?;
         let reporter = self.watch.reporter();
         copy_model(self.run, reporter)?;
-        for damaged in summary::write_summary(Path::new(RESULTS))? {
-            reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
+        if self.run.dir.starts_with(RESULTS) {
+            for damaged in summary::write_summary(Path::new(RESULTS))? {
+                reporter.event(Event::Warning(&format!("not in results.csv: {damaged}")));
+            }
         }
         reporter.event(Event::Finished(&Record::read(&self.run.dir)?));
         Ok(Outcome::Finished)
+    }
+}
+
+/// Results of files that changed while they were read are of no data at all.
+fn check_unchanged(contents: &Contents, experiment: &Experiment, inputs: &Inputs) -> Result<()> {
+    let files = Files {
+        train: inputs.train.data.clone(),
+        test: inputs.test.data.clone(),
+    };
+    match super::contents(experiment, &files)? == *contents {
+        true => Ok(()),
+        false => Err(Error::new(
+            "the data or a model that the run starts from changed while it ran",
+        )
+        .help("leave them alone, and run it again")),
     }
 }
 

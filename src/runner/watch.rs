@@ -1,15 +1,16 @@
 //! The run's log and checkpoints, between the training loop and whoever watches.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Event, Reporter};
 use crate::error::{At, Error, Result};
-use crate::results::batches::{BatchLog, BatchRow};
+use crate::results::batches::{BatchLog, BatchRow, hash_of_samples};
 use crate::results::record;
-use crate::results::rows::MetricsRow;
+use crate::results::rows::{self, MetricsRow, Timing};
 use crate::results::writer::RecordWriter;
+use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::{Observer, Step, Trainer};
 
 /// Passes on what happens, and writes it to the record's log.
@@ -17,14 +18,18 @@ pub struct Watch<'a> {
     reporter: &'a mut dyn Reporter,
     log: File,
     log_path: PathBuf,
+    /// Of the record's files.
+    directory: PathBuf,
     checkpoint: PathBuf,
+    /// The checkpoint before.
+    previous: PathBuf,
     /// Kept in each checkpoint.
     identity: String,
     /// Training samples an epoch.
     samples: usize,
     /// The first line that could not be written to the log.
     failure: Option<std::io::Error>,
-    /// Where the experiment asks for every batch.
+    /// Unless the experiment wants no batches.
     batches: Option<BatchLog>,
     /// The first row that could not be written there.
     lost: Option<Error>,
@@ -44,7 +49,9 @@ impl<'a> Watch<'a> {
             reporter,
             log: log.at(log_path.display())?,
             log_path,
+            directory: writer.path(""),
             checkpoint: writer.path("checkpoint.safetensors"),
+            previous: writer.path("checkpoint.previous.safetensors"),
             identity: identity.to_string(),
             samples,
             failure: None,
@@ -58,8 +65,16 @@ impl<'a> Watch<'a> {
         self.reporter
     }
 
-    pub fn checkpoint_path(&self) -> PathBuf {
-        self.checkpoint.clone()
+    /// The newest checkpoint that an interrupted run left whole. Damaged ones are reported.
+    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        for path in [self.checkpoint.clone(), self.previous.clone()] {
+            match checkpoint::read_if_there(&path, &self.identity) {
+                Ok(Some(checkpoint)) => return Some(checkpoint),
+                Ok(None) => {}
+                Err(error) => self.warn(&format!("{error}; it is not used")),
+            }
+        }
+        None
     }
 
     pub fn note(&mut self, text: &str) {
@@ -123,15 +138,22 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// The row of `batches.csv` for a step.
+pub fn batch_row(step: &Step<'_>) -> BatchRow {
+    BatchRow {
+        epoch: step.epoch + 1,
+        batch: step.batch + 1,
+        samples: step.sample_ids.len(),
+        cost: step.cost,
+        learning_rate: step.learning_rate,
+        sample_ids: hash_of_samples(step.sample_ids),
+        weights: step.weights.map(str::to_owned),
+    }
+}
+
 impl Observer for Watch<'_> {
     fn batch(&mut self, step: &Step<'_>) {
-        let row = BatchRow {
-            epoch: step.epoch + 1,
-            batch: step.batch + 1,
-            samples: step.size,
-            cost: step.cost,
-            learning_rate: step.learning_rate,
-        };
+        let row = batch_row(step);
         if let Some(Err(error)) = self.batches.as_mut().map(|batches| batches.push(&row)) {
             self.lost.get_or_insert(error);
         }
@@ -143,14 +165,23 @@ impl Observer for Watch<'_> {
         });
     }
 
-    fn epoch(&mut self, row: &MetricsRow) {
-        self.write(&row.line());
-        self.reporter.event(Event::Epoch(row));
+    fn epoch(&mut self, row: &MetricsRow, timing: &Timing) {
+        self.write(&rows::line(row, timing));
+        self.reporter.event(Event::Epoch(row, timing));
     }
 
     fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()> {
         self.flush_batches()?;
+        if self.checkpoint.exists() {
+            // The one before stays, for the day on which the new one is damaged.
+            fs::rename(&self.checkpoint, &self.previous).at(self.previous.display())?;
+        }
         trainer.write_checkpoint(&self.checkpoint, &self.identity)
+    }
+
+    fn state(&mut self, trainer: &Trainer<'_>, epochs: usize) -> Result<()> {
+        let path = self.directory.join(record::state(epochs));
+        trainer.write_state(&path, &self.identity)
     }
 
     fn stop_requested(&self) -> bool {

@@ -9,9 +9,11 @@ use super::setup::{Inputs, Outline};
 use super::{describe, model_file};
 use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
-use crate::files;
+use crate::files::{self, FileStamp};
+use crate::model::backend;
+use crate::model::spec::NetworkSpec;
 use crate::plan::Run;
-use crate::results::record::{self, Coverage, DataFile, Metrics, Parameters, Source};
+use crate::results::record::{self, Build, Coverage, DataFile, Metrics, Parameters, Source};
 use crate::results::rows::{self, MetricsRow, OutputRow};
 use crate::results::writer::RecordWriter;
 use crate::results::{self, inference};
@@ -38,6 +40,7 @@ pub fn write_files(
     let experiment = writer.path(record::EXPERIMENT);
     fs::write(&experiment, run.experiment.to_toml()?).at(experiment.display())?;
     rows::write_metrics(&writer.path(record::METRICS), trainer.rows())?;
+    rows::write_timings(&writer.path(record::TIMINGS), trainer.timings())?;
     rows::write_outputs(&writer.path(record::OUTPUTS), &outputs)?;
     files::write_atomically(
         &writer.path(record::INFERENCE),
@@ -76,7 +79,8 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
+/// A row a test sample.
+pub fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
     let rows = evaluation.confidences.chunks_exact(test.classes());
     rows.zip(test.labels())
         .enumerate()
@@ -89,9 +93,25 @@ fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
         .collect()
 }
 
+/// The program that runs.
+///
+/// # Errors
+/// Its file cannot be read.
+pub fn build() -> Result<Build> {
+    let program = std::env::current_exe().at("the program's own file")?;
+    Ok(Build {
+        sha256: FileStamp::of(&program)?.sha256,
+        arithmetic: backend::arithmetic(),
+    })
+}
+
 /// How many parameters there are, and what becomes of them.
-pub fn parameters(outline: &Outline) -> Parameters {
-    let layers = || outline.spec.layers.iter().zip(&outline.rates);
+pub fn parameters(
+    spec: &NetworkSpec,
+    rates: &[LayerRate],
+    receipt: Option<&Receipt>,
+) -> Parameters {
+    let layers = || spec.layers.iter().zip(rates);
     let count = |select: &dyn Fn(&LayerRate) -> bool| -> u64 {
         let selected = layers().filter(|(_, rate)| select(rate));
         selected
@@ -100,10 +120,7 @@ pub fn parameters(outline: &Outline) -> Parameters {
     };
     Parameters {
         total: count(&|_| true),
-        imported: outline
-            .receipt
-            .as_ref()
-            .map_or(0, |receipt| receipt.totals.parameters as u64),
+        imported: receipt.map_or(0, |receipt| receipt.totals.parameters as u64),
         trained: count(&|rate| !rate.frozen),
         frozen: count(&|rate| rate.frozen),
     }
@@ -150,7 +167,8 @@ pub fn features(saving: &Saving) -> record::Features {
     }
 }
 
-fn source_of(receipt: &Receipt, rates: &[LayerRate]) -> Source {
+/// The source model of `receipt`, whose layers train at `rates`.
+pub fn source_of(receipt: &Receipt, rates: &[LayerRate]) -> Source {
     let imported = rates.iter().filter(|rate| rate.imported);
     // Bits of floats that are not negative sort as the numbers do.
     let multipliers: BTreeSet<u64> = imported.map(|rate| rate.multiplier.to_bits()).collect();

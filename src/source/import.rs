@@ -166,7 +166,14 @@ fn converted(
             (values, after)
         }
     };
-    if let Outcome::Imported { from, sha256, .. } = outcome {
+    if let Outcome::Imported {
+        from,
+        sha256,
+        dtype,
+        ..
+    } = outcome
+    {
+        *dtype = Some(values.dtype());
         from.sha256 = Some(before);
         *sha256 = Some(after);
     }
@@ -218,6 +225,7 @@ impl Pair<'_> {
                 from: origin(found.layer, found.tensor),
                 transform: found.conversion.words().to_string(),
                 sha256,
+                dtype: None,
             },
             Err(misfit) => Outcome::NotImported {
                 reason: misfit.reason.clone(),

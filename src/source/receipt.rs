@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::experiment::Pixels;
 use crate::model::spec::shape_text;
+use crate::numbers::Dtype;
 
 /// The record of one import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +106,9 @@ pub enum Outcome {
         /// layout, in hexadecimal; absent in a plan.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+        /// The source's precision; absent in a plan, and in receipts of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dtype: Option<Dtype>,
     },
     NotImported {
         reason: String,
@@ -286,6 +290,7 @@ mod tests {
             },
             transform: "as is".into(),
             sha256: Some("00".into()),
+            dtype: None,
         }
     }
 

@@ -1,14 +1,20 @@
 //! What a training needs to go on: trained weights, optimizer state, progress; as one file.
 //!
 //! The frozen prefix is not in it: it comes from the source model and the seed, as at the start.
-//! It knows nothing of where the file lies.
+//! It knows nothing of where the file lies. Its checksum is in it: what was damaged later is never
+//! trained on.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
 use super::Progress;
 use crate::error::{Error, Result};
+use crate::files::hexadecimal;
+use crate::model::digest::{self, TensorDigest};
 use crate::model::network::NamedTensor;
 use crate::numbers::Numbers;
 use crate::source::safetensors::{self, Entry, EntryData, StoredData};
@@ -26,6 +32,7 @@ pub struct Checkpoint {
 const OPTIMIZER: &str = "optimizer";
 const IDENTITY: &str = "identity";
 const PROGRESS: &str = "progress";
+const CHECKSUM: &str = "checksum";
 
 /// Writes a checkpoint of the run `identity`; the file at `path` is replaced in one step.
 ///
@@ -44,17 +51,20 @@ pub fn write(
         shape: &tensor.shape,
         data: EntryData::Numbers(&tensor.values),
     });
-    let length = [optimizer.len()];
+    let bytes = optimizer;
+    let length = [bytes.len()];
     let optimizer = Entry {
         name: OPTIMIZER,
         shape: &length,
-        data: EntryData::Bytes(optimizer),
+        data: EntryData::Bytes(bytes),
     };
     let progress = serde_json::to_string(progress)
         .map_err(|error| Error::new(error.to_string()).at(path.display()))?;
+    let checksum = checksum(digest::of_tensors(weights), bytes, &progress, identity);
     let metadata = BTreeMap::from([
         (IDENTITY.to_string(), identity.to_string()),
         (PROGRESS.to_string(), progress),
+        (CHECKSUM.to_string(), checksum),
     ]);
     safetensors::write(path, tensors.chain([optimizer]), &metadata)
 }
@@ -67,20 +77,17 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
     if !path.exists() {
         return Ok(None);
     }
-    let damaged = |what: &str| {
-        Error::new(format!("damaged checkpoint: {what}"))
-            .at(path.display())
-            .help("delete it, or run with --force, to train from the start")
-    };
-    let stock = safetensors::load(path).map_err(|e| e.help("delete it to train from the start"))?;
-    if stock.metadata.get(IDENTITY).map(String::as_str) != Some(identity) {
+    let damaged = |what: &str| Error::new(format!("damaged checkpoint: {what}")).at(path.display());
+    let stock = safetensors::load(path)?;
+    let said = |name: &str| stock.metadata.get(name).map(String::as_str);
+    if said(IDENTITY) != Some(identity) {
         return Ok(None);
     }
-    let progress = stock
-        .metadata
-        .get(PROGRESS)
-        .ok_or_else(|| damaged("no progress"))?;
-    let progress = serde_json::from_str(progress).map_err(|error| damaged(&error.to_string()))?;
+    let text = said(PROGRESS)
+        .ok_or_else(|| damaged("no progress"))?
+        .to_string();
+    let expected = said(CHECKSUM).unwrap_or_default().to_string();
+    let progress = serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
     let mut weights = BTreeMap::new();
     let mut optimizer = None;
     for stored in stock.tensors {
@@ -92,11 +99,31 @@ pub fn read_if_there(path: &Path, identity: &str) -> Result<Option<Checkpoint>> 
         }
     }
     let optimizer = optimizer.ok_or_else(|| damaged("no optimizer state"))?;
+    let digests = weights.par_iter();
+    let digests = digests.map(|(name, values)| (name.clone(), digest::of_values(values)));
+    if checksum(digests.collect(), &optimizer, &text, identity) != expected {
+        return Err(damaged("its content is not that of its checksum"));
+    }
     Ok(Some(Checkpoint {
         weights,
         optimizer,
         progress,
     }))
+}
+
+/// SHA-256 over all that a checkpoint holds.
+fn checksum(
+    weights: Vec<TensorDigest>,
+    optimizer: &[u8],
+    progress: &str,
+    identity: &str,
+) -> String {
+    let mut hash = Sha256::new();
+    hash.update(digest::of_model(weights));
+    hash.update(Sha256::digest(optimizer));
+    hash.update(Sha256::digest(progress));
+    hash.update(identity);
+    hexadecimal(&hash.finalize())
 }
 
 impl fmt::Display for Progress {

@@ -13,11 +13,14 @@ pub mod loss;
 mod observer;
 pub mod optimizer;
 pub mod order;
+mod pace;
 pub mod prefix;
 pub mod saving;
 pub mod schedule;
 pub mod updates;
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,20 +28,23 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::experiment::{Experiment, Statistics};
+use crate::config::experiment::{self, Experiment, Statistics};
 use crate::data::dataset::Dataset;
 use crate::data::transform::Transform;
 use crate::error::{Error, Result};
+use crate::model::digest::{self, TensorDigest};
 use crate::model::layer::Draw;
 use crate::model::network::{NamedTensor, Network, Weights};
-use crate::model::spec::NetworkSpec;
-use crate::results::rows::MetricsRow;
+use crate::model::spec::{LayerSpec, NetworkSpec};
+use crate::numbers::Numbers;
+use crate::results::rows::{MetricsRow, Timing};
 use checkpoint::Checkpoint;
 use evaluate::Evaluation;
 use features::Features;
 use groups::LayerRate;
 use loader::{Batch, Loading};
 pub use observer::{Observer, Step};
+use pace::Pace;
 use prefix::Prefix;
 use schedule::Time;
 use updates::Updates;
@@ -77,6 +83,7 @@ pub struct Progress {
     pub waiting: f64,
     /// A row a finished epoch.
     pub rows: Vec<MetricsRow>,
+    pub timings: Vec<Timing>,
 }
 
 /// A model in training.
@@ -85,9 +92,12 @@ pub struct Trainer<'a> {
     seed: u64,
     device: Device,
     prefix: Prefix,
+    /// Of the tensors of `prefix`, from when a digest of all was first asked for.
+    prefix_digests: OnceCell<Vec<TensorDigest>>,
     trained: Network,
     updates: Updates,
     progress: Progress,
+    pace: Pace,
     /// An epoch to come, and its batches: the first are being read.
     ahead: Option<(usize, Loading)>,
 }
@@ -122,14 +132,19 @@ impl<'a> Trainer<'a> {
         let is_kept = saving::saving(experiment, spec, rates).is_some();
         let dtype = experiment.dtype;
         let precision = (dtype, experiment.cache.rounds(dtype).filter(|_| is_kept));
+        let behind = spec.layers.iter().skip(layers);
+        let trained_numbers: usize = behind.map(LayerSpec::parameter_count).sum();
         Ok(Self {
             experiment,
             seed,
             prefix: Prefix::new(frozen, layers, spec, precision, device.clone()),
+            prefix_digests: OnceCell::new(),
             device,
             trained,
             updates,
             progress: Progress::default(),
+            // The weights, and as much again that an optimizer remembers.
+            pace: Pace::new(2 * (trained_numbers * dtype.size()) as u64),
             ahead: None,
         })
     }
@@ -142,7 +157,16 @@ impl<'a> Trainer<'a> {
         self.trained.restore(checkpoint.weights)?;
         self.updates.restore(checkpoint.optimizer)?;
         self.progress = checkpoint.progress;
+        self.ahead = None;
         Ok(())
+    }
+
+    /// Gives the trained layers these weights, by name in files, and nothing else of a [`Checkpoint`].
+    ///
+    /// # Errors
+    /// They are of another network.
+    pub fn set_weights(&mut self, weights: BTreeMap<String, Numbers>) -> Result<()> {
+        self.trained.restore(weights)
     }
 
     /// Writes all that [`resume`](Self::resume) needs to `path`, as of the run `identity`.
@@ -153,6 +177,22 @@ impl<'a> Trainer<'a> {
         let optimizer = self.updates.state()?;
         let weights = self.trained.tensors();
         checkpoint::write(path, &weights, &optimizer, &self.progress, identity)
+    }
+
+    /// Writes the same to stay, without times: the same bytes whenever the same run is run.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses.
+    pub fn write_state(&self, path: &Path, identity: &str) -> Result<()> {
+        let progress = Progress {
+            seconds: 0.0,
+            waiting: 0.0,
+            timings: Vec::new(),
+            ..self.progress.clone()
+        };
+        let optimizer = self.updates.state()?;
+        let weights = self.trained.tensors();
+        checkpoint::write(path, &weights, &optimizer, &progress, identity)
     }
 
     /// Trains until all epochs are done or the observer stops it. With `test`, evaluates that file
@@ -166,7 +206,21 @@ impl<'a> Trainer<'a> {
         test: Option<&Split>,
         observer: &mut dyn Observer,
     ) -> Result<End> {
-        while self.progress.epoch < self.experiment.epochs {
+        self.train_until(self.experiment.epochs, train, test, observer)
+    }
+
+    /// The same, until so many epochs are done.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn train_until(
+        &mut self,
+        epochs: usize,
+        train: &Split,
+        test: Option<&Split>,
+        observer: &mut dyn Observer,
+    ) -> Result<End> {
+        while self.progress.epoch < epochs {
             if self.train_epoch(train, observer)? == End::Stopped {
                 observer.checkpoint(self)?;
                 return Ok(End::Stopped);
@@ -176,13 +230,18 @@ impl<'a> Trainer<'a> {
             let test = test.filter(|_| is_due);
             let evaluation = test.map(|test| self.evaluate(test)).transpose()?;
             self.close_epoch(evaluation);
-            if let Some(row) = self.progress.rows.last() {
-                observer.epoch(row);
+            let Progress { rows, timings, .. } = &self.progress;
+            if let (Some(row), Some(timing)) = (rows.last(), timings.last()) {
+                observer.epoch(row, timing);
             }
-            let every = self.experiment.checkpoint.every;
             let done = self.progress.epoch == self.experiment.epochs;
-            if !done && every > 0 && self.progress.epoch.is_multiple_of(every) {
-                observer.checkpoint(self)?;
+            let experiment::Checkpoint { every, keep } = self.experiment.checkpoint;
+            if !done && keep > 0 && self.progress.epoch.is_multiple_of(keep) {
+                observer.state(self, self.progress.epoch)?;
+            }
+            let is_due = every > 0 && self.progress.epoch.is_multiple_of(every);
+            if !done && is_due && self.pace.allows() {
+                self.keep_checkpoint(observer)?;
             }
         }
         Ok(End::Complete)
@@ -268,7 +327,8 @@ impl<'a> Trainer<'a> {
 
     /// Seconds of training so far, those before an interruption included.
     pub fn seconds(&self) -> f64 {
-        let epochs: f64 = self.progress.rows.iter().map(|row| row.seconds).sum();
+        let timings = self.progress.timings.iter();
+        let epochs: f64 = timings.map(|timing| timing.seconds).sum();
         epochs + self.progress.seconds
     }
 
@@ -285,9 +345,28 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// Names in files of the tensors behind the frozen prefix.
+    pub fn trained_names(&self) -> Vec<String> {
+        let tensors = self.trained.tensors();
+        tensors.iter().map(NamedTensor::name).collect()
+    }
+
     /// A row an epoch so far.
     pub fn rows(&self) -> &[MetricsRow] {
         &self.progress.rows
+    }
+
+    /// How long each of them took.
+    pub fn timings(&self) -> &[Timing] {
+        &self.progress.timings
+    }
+
+    /// Digest of every tensor of the model.
+    pub fn digest(&self) -> String {
+        let of_prefix = || digest::of_tensors(&self.prefix.tensors());
+        let mut digests = self.prefix_digests.get_or_init(of_prefix).clone();
+        digests.extend(digest::of_tensors(&self.trained.tensors()));
+        digest::of_model(digests)
     }
 
     fn train_epoch(&mut self, train: &Split, observer: &mut dyn Observer) -> Result<End> {
@@ -310,10 +389,12 @@ impl<'a> Trainer<'a> {
                 return Ok(End::Complete);
             };
             self.progress.waiting += asked.elapsed().as_secs_f64();
-            let size = batch.samples.len();
+            let sample_ids = batch.samples.clone();
+            let size = sample_ids.len();
             let number = self.progress.batch;
             let (cost, confidences) = self.step(batch, train.transform.shape(), steps)?;
             self.progress.batch += 1;
+            let weights = self.is_digest_due(steps).then(|| self.digest());
             self.progress.samples += size;
             self.progress.cost += cost;
             self.progress.seconds = before + started.elapsed().as_secs_f64();
@@ -321,7 +402,7 @@ impl<'a> Trainer<'a> {
                 epoch,
                 batch: number,
                 samples: self.progress.samples,
-                size,
+                sample_ids: &sample_ids,
                 cost: cost / size as f64,
                 learning_rate: self.updates.rate(Time {
                     epoch,
@@ -329,11 +410,33 @@ impl<'a> Trainer<'a> {
                     steps,
                 }),
                 confidences: &confidences,
+                weights: weights.as_deref(),
             });
             if observer.stop_requested() {
                 return Ok(End::Stopped);
             }
+            if self.experiment.checkpoint.every > 0 && self.pace.is_overdue() {
+                self.keep_checkpoint(observer)?;
+            }
         }
+    }
+
+    /// Whether the record wants the digest of the weights after the batch that is done, in an epoch of so
+    /// many steps.
+    fn is_digest_due(&self, steps: usize) -> bool {
+        let experiment::Record {
+            batches,
+            weights_every: every,
+        } = self.experiment.record;
+        let done = self.progress.batch;
+        batches && (done == steps || (every > 0 && done.is_multiple_of(every)))
+    }
+
+    fn keep_checkpoint(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let mut pace = std::mem::replace(&mut self.pace, Pace::new(0));
+        let kept = pace.written(|| observer.checkpoint(self));
+        self.pace = pace;
+        kept
     }
 
     /// The batches of `epoch` but the first `done`.
@@ -372,9 +475,12 @@ impl<'a> Trainer<'a> {
             accuracy: evaluation.as_ref().map(|evaluation| evaluation.accuracy),
             learning_rate: self.updates.rate(last),
             group_learning_rates: self.updates.group_rates(last),
+        });
+        progress.timings.push(Timing {
+            epoch: epoch + 1,
             seconds: progress.seconds,
             images_per_second: samples as f64 / progress.seconds.max(1e-9),
-            seconds_waiting: Some(progress.waiting),
+            seconds_waiting: progress.waiting,
         });
         progress.epoch += 1;
         (progress.batch, progress.samples) = (0, 0);

@@ -2,16 +2,18 @@
 
 use super::Trainer;
 use crate::error::Result;
-use crate::results::rows::MetricsRow;
+use crate::results::rows::{MetricsRow, Timing};
 
 /// Who watches a training, and may stop it.
 pub trait Observer {
     /// A batch is done.
     fn batch(&mut self, batch: &Step<'_>);
     /// An epoch is done.
-    fn epoch(&mut self, row: &MetricsRow);
+    fn epoch(&mut self, row: &MetricsRow, timing: &Timing);
     /// Keep this trainer's state, with [`Trainer::write_checkpoint`].
     fn checkpoint(&mut self, trainer: &Trainer<'_>) -> Result<()>;
+    /// Keep this trainer's state for good, with [`Trainer::write_state`]: so many epochs are done.
+    fn state(&mut self, trainer: &Trainer<'_>, epochs: usize) -> Result<()>;
     /// Asked after each batch: leave a checkpoint and stop?
     fn stop_requested(&self) -> bool;
 }
@@ -24,12 +26,14 @@ pub struct Step<'a> {
     pub batch: usize,
     /// Samples of the epoch so far, those of this batch included.
     pub samples: usize,
-    /// Samples of this batch.
-    pub size: usize,
+    /// The samples of this batch, by their rows in the training file.
+    pub sample_ids: &'a [usize],
     /// Mean over the batch.
     pub cost: f64,
     /// Base learning rate of the update.
     pub learning_rate: f64,
     /// (samples of the batch, classes) in C order.
     pub confidences: &'a [f64],
+    /// Digest of all weights after the update, where it is due.
+    pub weights: Option<&'a str>,
 }

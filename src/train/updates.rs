@@ -136,14 +136,15 @@ impl Updates {
         schedule::rate(schedule, rule.learning_rate, time)
     }
 
-    /// What all rules remember, in Burn's own format.
+    /// What all rules remember, in Burn's own format: the same bytes for the same state.
     ///
     /// # Errors
     /// Burn cannot write it.
     pub fn state(&self) -> Result<Vec<u8>> {
+        let failed = |error: String| Error::new(format!("optimizer state: {error}"));
         let bytes = self.optimizer.into_bytes();
-        let bytes = bytes.map_err(|error| Error::new(format!("optimizer state: {error}")))?;
-        Ok(bytes.to_vec())
+        let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+        sorted(bytes).map_err(|error| failed(error.to_string()))
     }
 
     /// What the rule of each trained tensor remembers of it: tensors of its shape, in the order in
@@ -187,6 +188,22 @@ impl Updates {
             .map_err(|error| Error::new(format!("optimizer state in the checkpoint: {error}")))?;
         Ok(())
     }
+}
+
+/// A record of Burn's with its tensors by name: Burn writes them in the order of a hash table.
+fn sorted(record: Bytes) -> Result<Vec<u8>, burn_pack::Error> {
+    let reader = burn_pack::Reader::from_bytes(record)?;
+    let (metadata, scalars) = (reader.metadata().clone(), reader.scalars().clone());
+    let mut tensors = reader.into_tensors()?;
+    tensors.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut writer = burn_pack::Writer::new(tensors);
+    for (key, value) in &metadata {
+        writer = writer.with_metadata(key, value);
+    }
+    for (key, value) in scalars {
+        writer = writer.with_scalar(&key, value);
+    }
+    Ok(writer.into_bytes()?.to_vec())
 }
 
 /// The multiplier, behind the entry of `[[optimizer.layer]]` where there is one: `x0.001`,

@@ -32,11 +32,6 @@ fn outcome(place: &Place, record: &str) -> (Vec<u8>, [String; 3]) {
     let path = |name: &str| format!("results/{record}/{name}");
     let model = fs::read(place.path(&path("model.safetensors"))).expect("a model");
     let metrics = place.read(&path("metrics.csv"));
-    let without_times = metrics.lines().map(|line| {
-        let fields: Vec<&str> = line.split(',').collect();
-        fields[..4].join(",")
-    });
-    let metrics = without_times.collect::<Vec<_>>().join("\n");
     let texts = ["outputs.csv", "batches.csv"].map(|name| place.read(&path(name)));
     let [outputs, batches] = texts;
     (model, [metrics, outputs, batches])

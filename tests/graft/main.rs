@@ -3,6 +3,7 @@
 mod cache;
 mod commands;
 mod common;
+mod determinism;
 mod exchange;
 mod exports;
 mod foreign;

@@ -12,7 +12,7 @@ use graft::config::experiment::Source;
 use graft::model::backend;
 use graft::model::network::NamedTensor;
 use graft::numbers::Dtype;
-use graft::results::rows::MetricsRow;
+use graft::results::rows::{MetricsRow, Timing};
 use graft::runner::setup;
 use graft::source::{self, import};
 use graft::train::{Observer, Step, Trainer};
@@ -239,7 +239,11 @@ impl Observer for Outputs {
         self.confidences.extend(step.confidences);
     }
 
-    fn epoch(&mut self, _: &MetricsRow) {}
+    fn epoch(&mut self, _: &MetricsRow, _: &Timing) {}
+
+    fn state(&mut self, _: &Trainer<'_>, _: usize) -> graft::error::Result<()> {
+        Ok(())
+    }
 
     fn checkpoint(&mut self, _: &Trainer<'_>) -> graft::error::Result<()> {
         Ok(())

@@ -71,9 +71,11 @@ pub fn resolve(file: File, name: String, layers: &Layers) -> Result<Experiment> 
         },
         checkpoint: Checkpoint {
             every: file.checkpoint.every.unwrap_or(1),
+            keep: file.checkpoint.keep.unwrap_or(0),
         },
         record: Record {
-            batches: file.record.batches.unwrap_or(false),
+            batches: file.record.batches.unwrap_or(true),
+            weights_every: file.record.weights_every.unwrap_or(0),
         },
     };
     experiment.batch_norm = batch_norm(&mut checks, &file.batch_norm, &experiment.model.body);

@@ -31,7 +31,7 @@ fn built_in_defaults_fill_in_what_nobody_says() {
     assert_eq!(experiment.optimizer.rule.algorithm, momentum);
     assert_eq!(experiment.schedule.course, Course::Constant);
     assert_eq!(experiment.evaluation.every, 0);
-    assert!(!experiment.record.batches);
+    assert!(experiment.record.batches);
     assert_eq!(experiment.checkpoint.every, 1);
 }
 

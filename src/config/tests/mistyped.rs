@@ -70,7 +70,7 @@ fn a_key_like_no_other_gets_the_list() {
     |
   4 | "a.b" = 3
     | ^^^^^
-  help: the keys here are `every`"#
+  help: the keys here are `every`, `keep`"#
     );
 }
 

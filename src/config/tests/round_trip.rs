@@ -90,9 +90,11 @@ every = 0
 
 [checkpoint]
 every = 1
+keep = 0
 
 [record]
-batches = false
+batches = true
+weights_every = 0
 "#
     );
 }
