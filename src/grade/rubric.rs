@@ -12,7 +12,7 @@ use toml_edit::Document;
 use super::sense::checked;
 use crate::config::experiment::Backend;
 use crate::config::snippet::Snippet;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Result};
 use crate::pattern;
 use crate::results::record::Regime;
 
@@ -297,7 +297,7 @@ multiplier = [0.0001, 0.01]
     fn an_unknown_key_is_pointed_at_with_what_was_meant() {
         let shown = message("multiplier =", "multiplyer =");
         assert!(
-            shown.starts_with("rubric.toml:15:1: unknown key `multiplyer`"),
+            shown.starts_with("rubric.toml:16:1: unknown key `multiplyer`"),
             "{shown}"
         );
         assert!(

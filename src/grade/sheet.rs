@@ -198,12 +198,14 @@ mod tests {
         };
         Graded {
             name: "ann".to_owned(),
-            marks: vec![Mark {
-                criterion: Criterion::Regimes,
-                score: 0.0,
-                most: 4.0,
-                items: vec![item],
-            }],
+            marks: Criterion::ALL
+                .map(|criterion| Mark {
+                    criterion,
+                    score: 0.5,
+                    most: 1.0,
+                    items: vec![item.clone()],
+                })
+                .into(),
             findings: vec![Finding::new(Kind::MissingRegime, "", "no fine_tuning")],
             shared: vec![Shared {
                 finding: Finding::new(Kind::Copied, "results/a", "another submission has it"),
@@ -218,7 +220,7 @@ mod tests {
         let last = text.lines().last().unwrap();
         assert_eq!(
             last,
-            "ann,0,4,0,missing_regime copied,results/a = bob/results/a"
+            "ann,3,6,0.5,0.5,0.5,0.5,0.5,0.5,missing_regime copied,results/a = bob/results/a"
         );
     }
 
@@ -226,13 +228,13 @@ mod tests {
     fn the_other_student_is_named_to_the_grader_alone() {
         let sheet = sheet("Exercise", &graded());
         assert!(
-            sheet.starts_with("# Exercise: ann\n\n**0 of 4 points**\n"),
+            sheet.starts_with("# Exercise: ann\n\n**3 of 6 points**\n"),
             "{sheet}"
         );
         assert!(sheet.contains("- **no**: a regime\n  - none\n"), "{sheet}");
         assert!(!sheet.contains("bob"), "{sheet}");
         let results: Value = serde_json::from_str(&gradescope(&graded()).unwrap()).unwrap();
-        assert_eq!(results["tests"][0]["max_score"], 4.0);
-        assert_eq!(results["tests"][1]["visibility"], "hidden");
+        assert_eq!(results["tests"][0]["max_score"], 1.0);
+        assert_eq!(results["tests"][6]["visibility"], "hidden");
     }
 }

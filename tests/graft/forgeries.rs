@@ -180,6 +180,13 @@ fn trainings(forge: &mut Forge, others: &Others) {
         record.edit("experiment.toml", "seeds = [1]", "seeds = [5]");
         record.seal();
     });
+    forge("other_seed_rewritten", "other_seed", &|s| {
+        // The order of samples, too, is that of the seed it claims.
+        let record = other_seed(s);
+        record.edit("experiment.toml", "seeds = [1]", "seeds = [5]");
+        record.fix_samples(5);
+        record.seal();
+    });
     forge("trained_on_test", "trained_on_test", &|s| {
         s.replace("from_scratch", &others.on_test);
     });
@@ -192,6 +199,17 @@ fn trainings(forge: &mut Forge, others: &Others) {
         record.edit("record.json", &own, &data);
         record.seal();
     });
+    forge("trained_on_test_rewritten", "trained_on_test", &|s| {
+        let honest = s.record("from_scratch").read("experiment.toml");
+        let data = data_of(&s.record("from_scratch").read("record.json"));
+        let record = s.replace("from_scratch", &others.on_test);
+        fs::write(record.path("experiment.toml"), honest).expect("written");
+        let own = data_of(&record.read("record.json"));
+        record.edit("record.json", &own, &data);
+        shorten_batches(&record);
+        record.fix_samples(1);
+        record.seal();
+    });
     forge("not_frozen", "not_frozen", &|s| {
         s.replace("feature_extraction", &others.tuned);
     });
@@ -199,6 +217,18 @@ fn trainings(forge: &mut Forge, others: &Others) {
         let honest = s.record("feature_extraction").read("experiment.toml");
         let record = s.replace("feature_extraction", &others.tuned);
         fs::write(record.path("experiment.toml"), honest).expect("written");
+        record.seal();
+    });
+    forge("not_frozen_rewritten", "not_frozen", &|s| {
+        // The model gets back the layers that were to be frozen; the answers stay.
+        let honest = s.record("feature_extraction");
+        let experiment = honest.read("experiment.toml");
+        let frozen = fs::read(honest.path("model.safetensors")).expect("a model");
+        let record = s.replace("feature_extraction", &others.tuned);
+        fs::write(record.path("experiment.toml"), experiment).expect("written");
+        record.edit("record.json", "      1.0\n", "      0.0\n");
+        record.take_layers("conv", &frozen);
+        record.fix_digest();
         record.seal();
     });
     forge("not_frozen_by_its_file", "not_frozen", &|s| {
@@ -220,6 +250,31 @@ fn trainings(forge: &mut Forge, others: &Others) {
         record.fix_digest();
         record.seal();
     });
+}
+
+/// Has `batches.csv` list six batches an epoch, as of 300 samples, at the mean cost of the epoch.
+fn shorten_batches(record: &Record) {
+    let metrics = record.table("metrics.csv");
+    let rows = record.table("batches.csv");
+    let mut short = vec![rows[0].clone()];
+    for epoch in ["1", "2"] {
+        let of_epoch: Vec<_> = rows.iter().filter(|row| row[0] == epoch).collect();
+        let last = of_epoch.last().expect("a batch");
+        let cost = &metrics
+            .iter()
+            .find(|row| row[0] == epoch)
+            .expect("an epoch")[1];
+        for batch in 1..=6 {
+            let mut row = of_epoch[0].clone();
+            row[1] = batch.to_string();
+            row[3] = cost.clone();
+            if batch == 6 {
+                row[6] = last[6].clone();
+            }
+            short.push(row);
+        }
+    }
+    record.write_table("batches.csv", &short);
 }
 
 /// The part of `record.json` about the data.

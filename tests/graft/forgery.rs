@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ::safetensors::SafeTensors;
+use graft::config::{self, Environment, Overrides};
 use graft::files::{FileStamp, hexadecimal};
 use graft::model::digest;
 use graft::results::batches::hash_of_samples;
 use graft::source::safetensors::{self, StoredData};
+use graft::train::order;
 use sha2::{Digest, Sha256};
 
 use crate::common::Place;
@@ -263,17 +266,42 @@ impl Record {
         self.write_table("batches.csv", &rows);
     }
 
-    /// Has `batches.csv` name the samples that `order(epoch)` puts into its batches of 50.
-    pub fn fix_samples(&self, order: impl Fn(usize) -> Vec<usize>) {
+    /// Has `batches.csv` name the samples that `seed` puts into the batches of its experiment.
+    pub fn fix_samples(&self, seed: u64) {
+        let file = self.path("experiment.toml");
+        let experiment = config::load_with(&file, &Overrides::default(), &Environment::none());
+        let experiment = experiment.expect("an experiment");
         let mut rows = self.table("batches.csv");
         for row in &mut rows[1..] {
             let [epoch, batch] =
                 [0, 1].map(|cell| row[cell].parse::<usize>().expect("a number") - 1);
-            let order = order(epoch);
-            let samples = order.chunks(50).nth(batch).expect("a batch");
-            row[5] = hash_of_samples(samples);
+            let order = order::samples(&experiment.data, seed, epoch, 300, experiment.batch_size);
+            let samples = order.chunks(experiment.batch_size).nth(batch);
+            row[5] = hash_of_samples(samples.expect("a batch"));
         }
         self.write_table("batches.csv", &rows);
+    }
+
+    /// Puts the tensors whose names begin with `prefix` of another model's bytes into the model.
+    pub fn take_layers(&self, prefix: &str, from: &[u8]) {
+        let path = self.path("model.safetensors");
+        let own = fs::read(&path).expect("a model");
+        let (_, header) = SafeTensors::read_metadata(&own).expect("a header");
+        let (own, from) = (
+            SafeTensors::deserialize(&own),
+            SafeTensors::deserialize(from),
+        );
+        let (own, from) = (own.expect("a model"), from.expect("a model"));
+        let tensors = own.names().into_iter().map(|name| {
+            let model = if name.starts_with(prefix) {
+                &from
+            } else {
+                &own
+            };
+            (name, model.tensor(name).expect("a tensor"))
+        });
+        let bytes = ::safetensors::serialize(tensors, header.metadata().clone());
+        fs::write(path, bytes.expect("a model")).expect("written");
     }
 }
 
