@@ -73,20 +73,12 @@ fn endless(experiment: &Experiment, place: &str, limits: &Limits) -> Option<Find
 pub fn against_submission(claimed: &Claimed, submission: &Submission) -> Vec<Finding> {
     let (record, experiment) = (&claimed.record, &claimed.experiment);
     let mut findings = Vec::new();
-    let mut find =
-        |kind, text: String| findings.push(Finding::new(kind, claimed.place.as_str(), text));
+    let find = |kind, text: String| Finding::new(kind, claimed.place.as_str(), text);
     match submission.named(&record.experiment) {
-        None => find(
-            Kind::OtherExperiment,
-            format!(
-                "there is no valid experiment `{}` in experiments/",
-                record.experiment
-            ),
-        ),
+        None => findings.push(without_experiment(claimed, submission)),
         Some(submitted) => {
-            for (kind, text) in differences(submitted, experiment) {
-                find(kind, text);
-            }
+            let differing = differences(submitted, experiment).into_iter();
+            findings.extend(differing.map(|(kind, text)| find(kind, text)));
         }
     }
     if !experiment.seeds.contains(&record.seed) {
@@ -94,9 +86,30 @@ pub fn against_submission(claimed: &Claimed, submission: &Submission) -> Vec<Fin
             "record.json says seed {}, its experiment.toml {:?}",
             record.seed, experiment.seeds
         );
-        find(Kind::OtherSeed, text);
+        findings.push(find(Kind::OtherSeed, text));
     }
     findings
+}
+
+/// That the record's experiment was not handed in, or is none.
+fn without_experiment(claimed: &Claimed, submission: &Submission) -> Finding {
+    let name = &claimed.record.experiment;
+    let file = format!("experiments/{name}.toml");
+    let mut all = submission.experiments.iter();
+    let broken = all.find_map(|submitted| match &submitted.experiment {
+        Err(finding) if submitted.place == file => Some(finding),
+        _ => None,
+    });
+    match broken {
+        Some(finding) => {
+            let text = format!("its experiment `{file}` is not valid: see there");
+            Finding::new(finding.kind, claimed.place.as_str(), text)
+        }
+        None => {
+            let text = format!("there is no experiment `{name}` in experiments/");
+            Finding::new(Kind::OtherExperiment, claimed.place.as_str(), text)
+        }
+    }
 }
 
 /// What sets the record's experiment apart from the submitted one, where it changes the outcome.
@@ -170,11 +183,16 @@ impl Court<'_> {
     }
 
     /// The experiment of a record on the grader's side. `trained` are the verified records of the
-    /// submission.
+    /// submission, `all` those that it has.
     ///
     /// # Errors
     /// Why it must not, or cannot, be run; each with its name.
-    pub fn settle(&self, claimed: &Claimed, trained: &[Trained]) -> Result<Settled, Vec<Finding>> {
+    pub fn settle(
+        &self,
+        claimed: &Claimed,
+        trained: &[Trained],
+        all: &[Claimed],
+    ) -> Result<Settled, Vec<Finding>> {
         let limits = &self.rubric.limits;
         if let Some(endless) = endless(&claimed.experiment, &claimed.place, limits) {
             return Err(vec![endless]);
@@ -197,7 +215,7 @@ impl Court<'_> {
             return Err(vec![finding]);
         }
         let source = self
-            .models(claimed, trained, &mut experiment)
+            .models(claimed, (trained, all), &mut experiment)
             .map_err(|f| vec![f])?;
         let outline = self.opened.outline(&experiment).map_err(|error| {
             let text = format!("it does not fit the data: {error}");
@@ -314,7 +332,7 @@ impl Court<'_> {
     fn models(
         &self,
         claimed: &Claimed,
-        trained: &[Trained],
+        (trained, all): (&[Trained], &[Claimed]),
         experiment: &mut Experiment,
     ) -> Result<Option<String>, Finding> {
         let mut name = None;
@@ -336,7 +354,7 @@ impl Court<'_> {
                 (Some(_), Some(sum)) => {
                     let (path, found) = self
                         .model(sum, trained)
-                        .ok_or_else(|| replaced(claimed, place.as_deref()))?;
+                        .ok_or_else(|| replaced(claimed, place.as_deref(), sum, all))?;
                     *place = Some(path);
                     name.get_or_insert(found);
                 }
@@ -367,7 +385,16 @@ impl Court<'_> {
     }
 }
 
-fn replaced(claimed: &Claimed, path: Option<&Path>) -> Finding {
+/// Why a model of this checksum may not be imported.
+fn replaced(claimed: &Claimed, path: Option<&Path>, sum: &str, all: &[Claimed]) -> Finding {
+    if let Some(own) = all.iter().find(|own| own.model == sum) {
+        let text = format!(
+            "it was not run again: it imports from `{}`, which is not verified or whose data the \
+             rubric does not allow for a source model",
+            own.place
+        );
+        return Finding::new(Kind::NotVerified, claimed.place.as_str(), text);
+    }
     let path = path.unwrap_or(Path::new("")).display();
     let text = format!(
         "the model that it imported from `{path}` is, by its checksum, neither one that was given out \

@@ -47,6 +47,7 @@ use rerun::Reruns;
 use rubric::Rubric;
 pub use sheet::Graded;
 use submission::{Claimed, Submission};
+use trials::Doubt;
 
 /// What is to be graded, by what, and where the grades go.
 #[derive(Debug, Clone)]
@@ -96,6 +97,7 @@ pub fn grade(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Vec<Gr
     let graded = reports.iter().map(|report| {
         let mut findings: Vec<Finding> = report.findings().cloned().collect();
         findings.extend(required::missing(&rubric, report));
+        findings.extend(required::not_run(report));
         findings.sort();
         findings.dedup();
         Graded {
@@ -279,7 +281,7 @@ impl Class<'_> {
     ) -> Result<Judged> {
         let court = self.court();
         let mut claims = claims::against_submission(claimed, submission);
-        let settled = match court.settle(claimed, trained) {
+        let settled = match court.settle(claimed, trained, &submission.records) {
             Ok(settled) => {
                 claims.extend(court.of_another(&submission.name, claimed, &settled));
                 claims.extend(contradictions::contradictions(claimed));
@@ -304,9 +306,9 @@ impl Class<'_> {
             samples: self.request.samples,
         };
         if !judged.claims.is_empty() {
-            let is_vague = |finding: &Finding| finding.kind == Kind::WeightsSwapped;
-            if judged.claims.iter().all(is_vague)
-                && let Some(found) = reruns.tried(claimed, &settled)?
+            let is_swapped = |finding: &Finding| finding.kind == Kind::WeightsSwapped;
+            if judged.claims.iter().all(is_swapped)
+                && let Some(found) = reruns.tried(claimed, &settled, Doubt::Model)?
             {
                 judged.claims.insert(0, found);
             }

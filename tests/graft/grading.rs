@@ -102,11 +102,11 @@ fn interrupted(class: &Class, name: &str) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut child = command.spawn().expect("graft starts");
-    let metrics = class
+    let state = class
         .place
-        .path("work/results/from_scratch.partial/metrics.csv");
+        .path("work/results/from_scratch.partial/state-1.safetensors");
     let patience = Instant::now() + Duration::from_secs(120);
-    while !metrics.exists() && Instant::now() < patience {
+    while !state.exists() && Instant::now() < patience {
         sleep(Duration::from_millis(2));
     }
     let id = child.id().to_string();
