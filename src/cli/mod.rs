@@ -27,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::config::neon::Show;
 use crate::error::{At, Result};
+use crate::kernels::InstructionSet;
 
 /// A declarative experiment runner for transfer learning.
 #[derive(Debug, Parser)]
@@ -69,6 +70,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Arguments {
 /// Whatever stops the verb; failures of single experiments are reported by the verb itself and
 /// show in the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    InstructionSet::asked()?;
     match arguments.verb {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Plan(arguments) => plan::run(arguments),

@@ -41,7 +41,7 @@ pub struct Environment(Vec<(String, String)>);
 const PREFIX: &str = "GRAFT_";
 
 /// Variables of graft that are no keys.
-const NOT_KEYS: &[&str] = &["GRAFT_LOG"];
+const NOT_KEYS: &[&str] = &["GRAFT_LOG", "GRAFT_INSTRUCTION_SET"];
 
 impl Environment {
     /// No variables: the experiment as its file has it. Records are read so.

@@ -9,6 +9,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::error::{Error, Result};
+
 /// Values in a vector.
 pub const LANES: usize = 16;
 
@@ -51,6 +53,10 @@ pub trait Kernel {
     unsafe fn run<L: Lanes>(self);
 }
 
+/// Environment variable by which a processor computes as a lesser one would: `avx512`, `avx2` or
+/// `portable`. For seeing how far their results are apart.
+pub const VARIABLE: &str = "GRAFT_INSTRUCTION_SET";
+
 /// Instruction sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstructionSet {
@@ -70,10 +76,39 @@ impl fmt::Display for InstructionSet {
 }
 
 impl InstructionSet {
-    /// The widest that this processor has.
+    /// The widest that this processor has, or the one that [`VARIABLE`] asks for.
     pub fn best() -> Self {
         static BEST: OnceLock<InstructionSet> = OnceLock::new();
-        *BEST.get_or_init(|| Self::all()[0])
+        *BEST.get_or_init(|| Self::asked().ok().flatten().unwrap_or(Self::all()[0]))
+    }
+
+    /// The one that [`VARIABLE`] asks for, if it is set.
+    ///
+    /// # Errors
+    /// It says something else, or what this processor does not have.
+    pub fn asked() -> Result<Option<Self>> {
+        let Some(word) = std::env::var_os(VARIABLE) else {
+            return Ok(None);
+        };
+        let all = Self::all();
+        match all.iter().find(|set| word == set.word()) {
+            Some(&set) => Ok(Some(set)),
+            None => {
+                let words: Vec<&str> = all.iter().map(|set| set.word()).collect();
+                let problem = format!("this processor has no {}", word.to_string_lossy());
+                Err(Error::new(problem)
+                    .at(VARIABLE)
+                    .help(format!("unset it, or choose one of {}", words.join(", "))))
+            }
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
     }
 
     /// All that this processor has, the widest first.
@@ -82,7 +117,9 @@ impl InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if avx2 && is_x86_feature_detected!("avx512f") {
+            let avx512 =
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+            if avx2 && avx512 {
                 all.push(Self::Avx512);
             }
             if avx2 {

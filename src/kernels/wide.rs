@@ -90,6 +90,7 @@ impl Vector for [f32; LANES] {
 pub mod x86 {
     use std::arch::x86_64::*;
 
+    use super::super::simd::InstructionSet;
     use super::{LANES, Vector};
 
     /// Of AVX-512.
@@ -150,14 +151,14 @@ pub mod x86 {
         }
     }
 
-    /// Whether the processor has what [`Widest`] needs.
+    /// Whether to compute with [`Widest`], which the processor then has.
     pub fn has_avx512() -> bool {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
+        InstructionSet::best() == InstructionSet::Avx512
     }
 
-    /// Whether the processor has what [`Wider`] needs.
+    /// Whether to compute with [`Wider`], which the processor then has.
     pub fn has_avx2() -> bool {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+        InstructionSet::best() == InstructionSet::Avx2
     }
 }
 

@@ -21,3 +21,4 @@ mod preprocessing;
 mod regimes;
 mod resume;
 mod unsound;
+mod verify;
