@@ -14,6 +14,9 @@ use crate::results::record::Regime;
 pub fn missing(rubric: &Rubric, report: &Report) -> Vec<Finding> {
     let mut findings = Vec::new();
     for required in &rubric.regime {
+        if broken(required.regime, report).is_some() {
+            continue;
+        }
         let is_it = |looked: &&Looked| looked.regime == Some(required.regime);
         if report.experiments.iter().any(|looked| is_it(&looked)) {
             continue;
@@ -47,6 +50,28 @@ pub fn missing(rubric: &Rubric, report: &Report) -> Vec<Finding> {
     findings
 }
 
+/// The experiments that no record is of, as findings.
+pub fn not_run(report: &Report) -> Vec<Finding> {
+    let looked = report.experiments.iter();
+    let names = looked.filter_map(|looked| Some((looked, looked.name.as_ref()?)));
+    let without = names.filter(|(_, name)| {
+        let mut records = report.records.iter();
+        !records.any(|record| record.experiment == **name)
+    });
+    let finding = |(looked, name): (&Looked, &String)| {
+        let text = format!("there is no record of `{name}` that can be read");
+        Finding::new(Kind::NotRun, looked.place.as_str(), text)
+            .help("hand in its directory below results/")
+    };
+    without.map(finding).collect()
+}
+
+/// The file that is called as the regime and is no valid experiment.
+fn broken(regime: Regime, report: &Report) -> Option<&Looked> {
+    let mut all = report.experiments.iter();
+    all.find(|looked| looked.name.is_none() && looked.place.contains(regime.name()))
+}
+
 fn how(regime: Regime) -> &'static str {
     match regime {
         Regime::FromScratch => "leave `source_model` away",
@@ -78,6 +103,8 @@ pub fn regimes(rubric: &Rubric, report: &Report) -> Vec<Item> {
                 .iter()
                 .filter(|run| run.regime == required.regime);
             found.extend(others.filter_map(|run| why_not(required, run)));
+            let broken = broken(required.regime, report);
+            found.extend(broken.map(|looked| format!("`{}` is not valid", looked.place)));
             if found.is_empty() {
                 found.push(format!(
                     "there are {} such runs with different seeds",

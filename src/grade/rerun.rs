@@ -13,7 +13,7 @@ use super::grounds::Grounds;
 use super::report::Verdict;
 use super::rubric::Rubric;
 use super::submission::Claimed;
-use super::trials::tried;
+use super::trials::{Doubt, tried};
 use crate::error::{At, Result};
 use crate::files::write_atomically;
 use crate::model::digest;
@@ -72,10 +72,16 @@ impl Reruns<'_> {
             ended = job.run(&self.rubric.limits)?;
         }
         let mut rerun = self.judge(claimed, settled, ended);
-        let is_vague =
-            |finding: &Finding| matches!(finding.kind, Kind::NotReproduced | Kind::WeightsSwapped);
-        if rerun.findings.iter().any(is_vague)
-            && let Some(found) = self.tried(claimed, settled)?
+        let doubt = rerun
+            .findings
+            .iter()
+            .find_map(|finding| match finding.kind {
+                Kind::NotReproduced => Some(Doubt::Training),
+                Kind::WeightsSwapped => Some(Doubt::Model),
+                _ => None,
+            });
+        if let Some(doubt) = doubt
+            && let Some(found) = self.tried(claimed, settled, doubt)?
         {
             rerun.findings = vec![found];
         }
@@ -86,9 +92,14 @@ impl Reruns<'_> {
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub fn tried(&self, claimed: &Claimed, settled: &Settled) -> Result<Option<Finding>> {
+    pub fn tried(
+        &self,
+        claimed: &Claimed,
+        settled: &Settled,
+        doubt: Doubt,
+    ) -> Result<Option<Finding>> {
         let on = (&self.rubric.limits, self.work.as_path());
-        tried(claimed, settled, self.grounds, on)
+        tried((claimed, doubt), settled, self.grounds, on)
     }
 
     fn judge(&self, claimed: &Claimed, settled: &Settled, ended: Ended) -> Rerun {

@@ -28,6 +28,15 @@ const SEEDS: usize = 8;
 /// Seeds that people choose.
 const USUAL: [u64; 6] = [0, 1, 2, 3, 42, 123];
 
+/// What of a record is not that of its experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Its costs: it was trained otherwise.
+    Training,
+    /// Its model alone: it was trained on, or is another one.
+    Model,
+}
+
 /// Another training than the stated one.
 struct Trial {
     kind: Kind,
@@ -35,18 +44,21 @@ struct Trial {
     experiment: Experiment,
 }
 
-/// What the record is, if it is one of the trials; `seeds` are those that its author has used
-/// elsewhere.
+/// What the record is, if it is one of the trials that the doubt about it suggests.
 ///
 /// # Errors
 /// The grader's machine refuses.
 pub fn tried(
-    claimed: &Claimed,
+    (claimed, doubt): (&Claimed, Doubt),
     settled: &Settled,
     grounds: &Grounds,
     (limits, work): (&Limits, &Path),
 ) -> Result<Option<Finding>> {
-    for trial in trials(claimed, settled, grounds, limits) {
+    let mut trials = trials(claimed, settled, grounds, limits);
+    if doubt == Doubt::Model {
+        trials.retain(|trial| trial.kind == Kind::OtherEpochs);
+    }
+    for trial in trials {
         if let Some(fresh) = run(&trial.experiment, limits, work)?
             && is_it(claimed, &fresh, trial.kind)
         {

@@ -154,6 +154,14 @@ impl Submission {
         let place = self.record(record);
         fs::remove_dir_all(&place.0).expect("removed");
         copy(by, &place.0);
+        // No two submissions have it of the same time.
+        let name = self.dir.file_name().expect("a name");
+        let bytes = name.as_encoded_bytes();
+        let sum: u64 = (1..)
+            .zip(bytes)
+            .map(|(at, &byte)| at * u64::from(byte))
+            .sum();
+        place.retime(100 + sum % 1000);
         place
     }
 }
@@ -211,7 +219,7 @@ impl Record {
         self.edit(
             "record.json",
             &started,
-            &format!("2026-01-01T00:{:02}:00Z", count),
+            &format!("2026-01-01T{:02}:{:02}:00Z", count / 60, count % 60),
         );
         self.set(&["seconds"], &format!("{count}.5"));
         let mut rows = self.table("timings.csv");
