@@ -16,6 +16,7 @@
 //! - [`data`]: HDF5 in neon's layout, batches, images, the drawn tasks.
 //! - [`results`], [`report`]: the record of a run, and tables made from records.
 //! - [`verify`]: whether a record is what its experiment gives: checked, trained again, compared.
+//! - [`grade`]: a class of submissions: what is asked for, what there is, what it is worth.
 //! - [`export`]: a record's model in formats that other tools open.
 //! - [`doctor`]: the machine, the build and the files, as far as they matter for reproducing.
 //!
@@ -33,6 +34,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod gather;
+pub mod grade;
 pub mod kernels;
 pub mod memory;
 pub mod model;

@@ -7,6 +7,7 @@ mod convert;
 mod doctor;
 mod export;
 mod features;
+mod grade;
 mod import_command;
 mod inspect;
 mod neon;
@@ -54,6 +55,7 @@ enum Verb {
     Features(features::Arguments),
     Prepare(prepare::Arguments),
     Predict(predict::Arguments),
+    Grade(grade::Arguments),
     ImportCommand(import_command::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -83,6 +85,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Features(arguments) => features::run(arguments),
         Verb::Prepare(arguments) => prepare::run(arguments),
         Verb::Predict(arguments) => predict::run(arguments),
+        Verb::Grade(arguments) => grade::run(arguments),
         Verb::ImportCommand(arguments) => import_command::run(arguments),
         Verb::Doctor(arguments) => doctor::run(arguments),
     }

@@ -24,7 +24,7 @@ pub mod neon;
 mod outside;
 mod resolve;
 mod rules;
-mod snippet;
+pub(crate) mod snippet;
 #[cfg(test)]
 mod tests;
 
@@ -80,8 +80,8 @@ pub struct Loaded {
 
 /// Loads all experiments of these files and directories, going on after a broken one.
 ///
-/// A directory means its `*.toml` files, not those in its subdirectories, and not its bases:
-/// `base.toml` and `base_*.toml`. A file that is named twice is loaded once. Two experiments of the
+/// A directory means its `*.toml` files, not those in its subdirectories, and neither its bases,
+/// `base.toml` and `base_*.toml`, nor rubrics, `rubric.toml` and `rubric_*.toml`. A file that is named twice is loaded once. Two experiments of the
 /// same name are an error, and only the first of them is kept.
 pub fn load_all(paths: &[PathBuf], overrides: &Overrides) -> Loaded {
     load_all_with(paths, overrides, &Environment::of_process())
@@ -164,5 +164,15 @@ fn experiment_files(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn is_base(file: &Path) -> bool {
     let stem = file.file_stem().and_then(|stem| stem.to_str());
-    stem.is_some_and(|stem| stem == "base" || stem.starts_with("base_"))
+    stem.is_some_and(is_left_out)
+}
+
+/// Whether a file of this stem is no experiment, though it stands among them: a base, or a rubric of
+/// `graft grade`.
+pub fn is_left_out(stem: &str) -> bool {
+    let is = |word: &str| {
+        let rest = stem.strip_prefix(word);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    is("base") || is("rubric")
 }
