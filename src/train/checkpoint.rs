@@ -5,7 +5,6 @@
 //! trained on.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -124,10 +123,4 @@ fn checksum(
     hash.update(Sha256::digest(progress));
     hash.update(identity);
     hexadecimal(&hash.finalize())
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "epoch {}, batch {}", self.epoch + 1, self.batch + 1)
-    }
 }

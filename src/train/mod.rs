@@ -15,6 +15,7 @@ pub mod optimizer;
 pub mod order;
 mod pace;
 pub mod prefix;
+mod progress;
 pub mod saving;
 pub mod schedule;
 mod split;
@@ -43,6 +44,7 @@ use loader::{Batch, Loading};
 pub use observer::{Observer, Step};
 use pace::Pace;
 use prefix::Prefix;
+pub use progress::Progress;
 use schedule::Time;
 pub use split::Split;
 use updates::Updates;
@@ -54,25 +56,6 @@ pub enum End {
     Complete,
     /// The observer asked to stop; it has a checkpoint.
     Stopped,
-}
-
-/// Where a training stands.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Progress {
-    /// Epochs done.
-    pub epoch: usize,
-    /// Batches done of the current epoch.
-    pub batch: usize,
-    /// Samples and summed cost of those batches.
-    pub samples: usize,
-    pub cost: f64,
-    /// Seconds spent on the current epoch, and those of them spent waiting for batches.
-    pub seconds: f64,
-    #[serde(default)]
-    pub waiting: f64,
-    /// A row a finished epoch.
-    pub rows: Vec<MetricsRow>,
-    pub timings: Vec<Timing>,
 }
 
 /// A model in training.
@@ -173,12 +156,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Whatever the file system refuses.
     pub fn write_state(&self, path: &Path, identity: &str) -> Result<()> {
-        let progress = Progress {
-            seconds: 0.0,
-            waiting: 0.0,
-            timings: Vec::new(),
-            ..self.progress.clone()
-        };
+        let progress = self.progress.without_times();
         let optimizer = self.updates.state()?;
         let weights = self.trained.tensors();
         checkpoint::write(path, &weights, &optimizer, &progress, identity)
@@ -316,22 +294,15 @@ impl<'a> Trainer<'a> {
 
     /// Seconds of training so far, those before an interruption included.
     pub fn seconds(&self) -> f64 {
-        let timings = self.progress.timings.iter();
-        let epochs: f64 = timings.map(|timing| timing.seconds).sum();
-        epochs + self.progress.seconds
+        self.progress.all_seconds()
     }
 
     /// The last batch so far of a training on `samples`, as (epoch, batch), both counted from 1.
     pub fn last_batch(&self, samples: usize) -> Option<(usize, usize)> {
-        let Progress { epoch, batch, .. } = self.progress;
         let Experiment {
             data, batch_size, ..
         } = self.experiment;
-        match (epoch.checked_sub(1), batch) {
-            (None, 0) => None,
-            (Some(last), 0) => Some((epoch, order::batches(data, last, samples, *batch_size))),
-            (_, batch) => Some((epoch + 1, batch)),
-        }
+        self.progress.last_batch(data, samples, *batch_size)
     }
 
     /// Names in files of the tensors behind the frozen prefix.
@@ -448,31 +419,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn close_epoch(&mut self, evaluation: Option<Evaluation>) {
-        let Progress {
-            epoch,
-            batch: steps,
-            samples,
-            ..
-        } = self.progress;
-        let step = steps.saturating_sub(1);
-        let last = Time { epoch, step, steps };
-        let progress = &mut self.progress;
-        progress.rows.push(MetricsRow {
-            epoch: epoch + 1,
-            training_cost: progress.cost / samples as f64,
-            test_cost: evaluation.as_ref().map(|evaluation| evaluation.cost),
-            accuracy: evaluation.as_ref().map(|evaluation| evaluation.accuracy),
-            learning_rate: self.updates.rate(last),
-            group_learning_rates: self.updates.group_rates(last),
-        });
-        progress.timings.push(Timing {
-            epoch: epoch + 1,
-            seconds: progress.seconds,
-            images_per_second: samples as f64 / progress.seconds.max(1e-9),
-            seconds_waiting: progress.waiting,
-        });
-        progress.epoch += 1;
-        (progress.batch, progress.samples) = (0, 0);
-        (progress.cost, progress.seconds, progress.waiting) = (0.0, 0.0, 0.0);
+        let last = self.progress.last_step();
+        let rates = (self.updates.rate(last), self.updates.group_rates(last));
+        self.progress.close_epoch(rates, evaluation);
     }
 }
