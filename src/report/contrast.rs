@@ -165,17 +165,12 @@ impl Contrast {
 
     /// The verdict in a sentence, and what it rests on.
     pub fn text(&self) -> String {
-        let apart = format!(
-            "{} and {} cannot be told apart",
-            self.experiment, self.reference
-        );
+        let (ours, theirs) = (&self.experiment, &self.reference);
         let opening = match self.verdict() {
-            Verdict::Better => format!("{} is better than {}", self.experiment, self.reference),
-            Verdict::Worse => format!("{} is worse than {}", self.experiment, self.reference),
-            Verdict::CannotBeToldApart => apart,
-            Verdict::NotTested => {
-                format!("{} and {} were not tested", self.experiment, self.reference)
-            }
+            Verdict::Better => format!("{ours} is better than {theirs}"),
+            Verdict::Worse => format!("{ours} is worse than {theirs}"),
+            Verdict::CannotBeToldApart => format!("{ours} and {theirs} cannot be told apart"),
+            Verdict::NotTested => format!("{ours} and {theirs} were not tested"),
         };
         let data = if self.same_training_data {
             ""
