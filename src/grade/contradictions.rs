@@ -19,6 +19,7 @@ pub fn contradictions(claimed: &Claimed) -> Vec<Finding> {
         let mut found = found.iter();
         found.any(|found| found.what == What::Files && found.text.starts_with(file))
     };
+    let is_frozen = claimed.experiment.learning_rate_multiplier.imported == 0.0;
     let (outputs, metrics) = (is_edited("outputs.csv"), is_edited("metrics.csv"));
     for found in &found {
         let text = found
@@ -28,7 +29,7 @@ pub fn contradictions(claimed: &Claimed) -> Vec<Finding> {
         let of_both = found.text.contains("outputs.csv gives");
         let kind = match outputs && !metrics && of_both {
             true => Kind::OutputsEdited,
-            false => kind(found),
+            false => kind(found, is_frozen),
         };
         let finding = Finding::new(kind, claimed.place.as_str(), text);
         if !findings.contains(&finding) {
@@ -56,13 +57,15 @@ fn specific(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-fn kind(found: &verify::Finding) -> Kind {
+/// `is_frozen` says whether the experiment freezes what it imports.
+fn kind(found: &verify::Finding, is_frozen: bool) -> Kind {
     let is_of = |file: &str| found.text.starts_with(file);
     match found.what {
         What::Files if is_of("metrics.csv") || is_of("batches.csv") => Kind::MetricsEdited,
         What::Files if is_of("outputs.csv") || is_of("inference.txt") => Kind::OutputsEdited,
         What::Files if is_of("model.") => Kind::WeightsSwapped,
         What::Files | What::Record => Kind::Inconsistent,
+        What::Experiment if is_frozen && is_of("record.json says multipliers") => Kind::NotFrozen,
         What::Experiment => Kind::OtherExperiment,
         What::Data if found.text.starts_with("trained on the test set") => Kind::TrainedOnTest,
         What::Data => Kind::OtherData,
@@ -71,6 +74,7 @@ fn kind(found: &verify::Finding) -> Kind {
         What::Epochs => Kind::OtherEpochs,
         What::Batches | What::Metrics => Kind::MetricsEdited,
         What::Outputs => Kind::OutputsEdited,
+        What::Model if is_of("record.json") => Kind::Inconsistent,
         What::Model => Kind::WeightsSwapped,
         What::Frozen => Kind::NotFrozen,
         What::Training => Kind::NotReproduced,

@@ -4,6 +4,7 @@
 //! Costs, order of samples, weights and outputs each tell something else. What only edits could have
 //! made is told from what another training would make.
 
+use std::fs;
 use std::path::Path;
 
 use super::claims::Settled;
@@ -13,6 +14,7 @@ use super::submission::Claimed;
 use crate::results::batches;
 use crate::results::record::{BATCHES, INFERENCE, METRICS, MODEL, OUTPUTS, RECEIPT, Regime};
 use crate::source;
+use crate::source::receipt::Receipt;
 
 /// What the record is instead. `fresh` is the re-run's record, `how` the verdict in words.
 pub fn explain(
@@ -60,7 +62,10 @@ pub fn explain(
         let text = "the experiment freezes what it imports, but these layers of its model are not those of the source model: they were trained";
         return vec![find(Kind::NotFrozen, text)];
     }
-    if settled.source.is_some() && !same(RECEIPT) {
+    if settled.source.is_some()
+        && receipt(&claimed.dir).map(|receipt| receipt.tensors)
+            != receipt(fresh).map(|receipt| receipt.tensors)
+    {
         let text = "by its receipt, it imported other weights than the source model has";
         return vec![find(Kind::SourceModelReplaced, text)];
     }
@@ -84,10 +89,9 @@ fn is_frozen(claimed: &Claimed, fresh: &Path) -> bool {
     let (Some(model), Some(fresh_model)) = (read(&claimed.dir), read(fresh)) else {
         return true;
     };
-    let receipt = std::fs::read_to_string(fresh.join(RECEIPT)).ok();
-    let receipt =
-        receipt.and_then(|text| serde_json::from_str::<source::receipt::Receipt>(&text).ok());
-    let Some(receipt) = receipt else { return true };
+    let Some(receipt) = receipt(fresh) else {
+        return true;
+    };
     let imported = receipt.imported_layers();
     let of = |model: &source::SourceModel, name: &str| {
         model
@@ -99,4 +103,10 @@ fn is_frozen(claimed: &Claimed, fresh: &Path) -> bool {
     imported
         .iter()
         .all(|name| of(&model, name) == of(&fresh_model, name))
+}
+
+/// What a record says was imported; its checksums are those of the values, wherever they came from.
+fn receipt(dir: &Path) -> Option<Receipt> {
+    let text = fs::read_to_string(dir.join(RECEIPT)).ok()?;
+    serde_json::from_str(&text).ok()
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! rubric.rs, sense.rs   what is asked for   grounds.rs   the grader's data and models, by checksum
 //! confine.rs     what may be read → submission.rs   experiments and records, as data
-//!    → claims.rs     what a record claims, and the experiment that may be run in its place
+//!    → differences.rs   what a record claims and the submission does not
+//!    → claims.rs     the data and models it claims, and the experiment that may be run in its place
 //!    → contradictions.rs   what it says against itself
 //!    → rerun.rs      … run again by child.rs, a watched process; explain.rs and trials.rs name what differs
 //!    → report.rs     all that is known of a submission, kept by kept.rs
@@ -18,6 +19,7 @@ mod claims;
 mod confine;
 mod contradictions;
 mod copies;
+mod differences;
 mod explain;
 pub mod finding;
 mod grounds;
@@ -213,25 +215,22 @@ impl Class<'_> {
         } = self.request;
         let kept = self.out.kept.join(format!("{name}.json"));
         let root = std::path::absolute(submissions.join(name)).at(name)?;
-        let is_directory = fs::symlink_metadata(&root).at(root.display())?.is_dir();
-        if !is_directory {
-            return Ok(Some(unreadable(
-                name,
-                Kind::Symlink,
-                "it is a link, and was not followed",
-            )));
+        let is_asked_for = only.is_empty() || only.iter().any(|only| only == name);
+        let failed = |kind, text: &str| is_asked_for.then(|| unreadable(name, kind, text));
+        if !fs::symlink_metadata(&root).at(root.display())?.is_dir() {
+            return Ok(failed(Kind::Symlink, "it is a link, and was not followed"));
         }
         let mut submission = match Submission::open(name, &root, &self.rubric.limits) {
             Ok(submission) => submission,
             Err(error) => {
-                let text = error
-                    .to_string()
-                    .replace(&format!("{}/", root.display()), "");
-                return Ok(Some(unreadable(name, Kind::StrangeFile, &text)));
+                let root = format!("{}/", root.display());
+                return Ok(failed(
+                    Kind::StrangeFile,
+                    &error.to_string().replace(&root, ""),
+                ));
             }
         };
         let key = kept::key(&submission.hash, &self.grounds.hash, *samples);
-        let is_asked_for = only.is_empty() || only.iter().any(|only| only == name);
         let found = kept::read(&kept, &key).filter(|_| !(*force && is_asked_for));
         if found.is_some() || !is_asked_for {
             return Ok(found);
@@ -280,7 +279,7 @@ impl Class<'_> {
         trained: &mut Vec<Trained>,
     ) -> Result<Judged> {
         let court = self.court();
-        let mut claims = claims::against_submission(claimed, submission);
+        let mut claims = differences::against_submission(claimed, submission);
         let settled = match court.settle(claimed, trained, &submission.records) {
             Ok(settled) => {
                 claims.extend(court.of_another(&submission.name, claimed, &settled));

@@ -192,19 +192,19 @@ fn trainings(forge: &mut Forge, others: &Others) {
     });
     forge("trained_on_test_denied", "trained_on_test", &|s| {
         let honest = s.record("from_scratch").read("experiment.toml");
-        let data = data_of(&s.record("from_scratch").read("record.json"));
+        let data = part("data", &s.record("from_scratch").read("record.json"));
         let record = s.replace("from_scratch", &others.on_test);
         fs::write(record.path("experiment.toml"), honest).expect("written");
-        let own = data_of(&record.read("record.json"));
+        let own = part("data", &record.read("record.json"));
         record.edit("record.json", &own, &data);
         record.seal();
     });
     forge("trained_on_test_rewritten", "trained_on_test", &|s| {
         let honest = s.record("from_scratch").read("experiment.toml");
-        let data = data_of(&s.record("from_scratch").read("record.json"));
+        let data = part("data", &s.record("from_scratch").read("record.json"));
         let record = s.replace("from_scratch", &others.on_test);
         fs::write(record.path("experiment.toml"), honest).expect("written");
-        let own = data_of(&record.read("record.json"));
+        let own = part("data", &record.read("record.json"));
         record.edit("record.json", &own, &data);
         shorten_batches(&record);
         record.fix_samples(1);
@@ -223,10 +223,13 @@ fn trainings(forge: &mut Forge, others: &Others) {
         // The model gets back the layers that were to be frozen; the answers stay.
         let honest = s.record("feature_extraction");
         let experiment = honest.read("experiment.toml");
+        let parameters = part("parameters", &honest.read("record.json"));
         let frozen = fs::read(honest.path("model.safetensors")).expect("a model");
         let record = s.replace("feature_extraction", &others.tuned);
         fs::write(record.path("experiment.toml"), experiment).expect("written");
         record.edit("record.json", "      1.0\n", "      0.0\n");
+        let own = part("parameters", &record.read("record.json"));
+        record.edit("record.json", &own, &parameters);
         record.take_layers("conv", &frozen);
         record.fix_digest();
         record.seal();
@@ -277,9 +280,9 @@ fn shorten_batches(record: &Record) {
     record.write_table("batches.csv", &short);
 }
 
-/// The part of `record.json` about the data.
-fn data_of(record: &str) -> String {
-    let start = record.find("\"data\": {").expect("data");
+/// The part of `record.json` below `key`.
+fn part(key: &str, record: &str) -> String {
+    let start = record.find(&format!("\"{key}\": {{")).expect("a part");
     let end = start + record[start..].find("\n  }").expect("an end");
     record[start..end].to_owned()
 }

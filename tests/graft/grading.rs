@@ -153,6 +153,8 @@ fn every_honest_student_passes_and_every_forgery_is_named_for_what_it_is() {
     honest(&class);
     let others = others(&class);
     let expected = forged(&mut class, &others);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("ann", class.place.path("class/linked")).expect("a link");
     class.place.write("rubric.toml", RUBRIC);
     let honest_seeds = [
         ("ann", 1),
@@ -196,6 +198,7 @@ fn every_honest_student_passes_and_every_forgery_is_named_for_what_it_is() {
     let verdicts = verdicts(&whole.out);
     let students = verdicts.len();
     assert!(students >= 30, "{students} submissions");
+    let expected = [&expected[..], &[("linked", "symlink")]].concat();
     for (name, verdict) in &verdicts {
         match expected.iter().find(|(forged, _)| forged == name) {
             Some((_, kind)) => {
@@ -259,6 +262,49 @@ fn table(whole: &str, sampled: &str) -> String {
         );
     }
     text
+}
+
+#[test]
+fn neither_the_grader_s_environment_nor_a_run_beyond_the_limits_gets_through() {
+    let class = Class::new();
+    class.honest("ann", "2", |_, text| text.to_owned());
+    let rubric = RUBRIC.replace("seeds  = \"seeds.csv\"", "");
+    class.place.write("rubric.toml", &rubric);
+    let grade = |out: &str| {
+        let command = [
+            "grade",
+            "class",
+            "--rubric",
+            "rubric.toml",
+            "--out",
+            out,
+            "--format",
+            "csv",
+        ];
+        let mut command = class.place.command(&command);
+        let output = command
+            .env("GRAFT_EPOCHS", "7")
+            .output()
+            .expect("graft starts");
+        let text = String::from_utf8(output.stdout).expect("a text");
+        verdicts(&text)[0].1.clone()
+    };
+    assert_eq!(grade("grades"), "clean");
+    class.place.write(
+        "rubric.toml",
+        rubric.replace("max_minutes    = 5", "max_minutes = 0.00001"),
+    );
+    let over = grade("late");
+    assert!(over.split(' ').any(|found| found == "over_limit"), "{over}");
+    class.place.write(
+        "rubric.toml",
+        rubric.replace("max_memory     = 8", "max_memory = 0.002"),
+    );
+    let over = grade("large");
+    assert!(
+        cfg!(not(target_os = "linux")) || over.contains("over_limit"),
+        "{over}"
+    );
 }
 
 #[test]
