@@ -9,7 +9,7 @@ use super::finding::{Finding, Kind};
 use super::grounds::{Allowed, Grounds};
 use super::report::{Fingerprint, Judged, Looked, Verdict};
 use super::rubric::{Limits, Rubric};
-use super::submission::{Claimed, Submission, Submitted};
+use super::submission::{Claimed, Submitted};
 use crate::config::experiment::{Data, DataFiles, Experiment};
 use crate::error::Error;
 use crate::results::record::Regime;
@@ -327,6 +327,7 @@ pub fn unverified(claimed: &Claimed, settled: Option<&Settled>, claims: Vec<Find
         place: claimed.place.clone(),
         experiment: record.experiment.clone(),
         seed: record.seed,
+        control: record.control.clone(),
         regime: settled.map_or_else(|| regime_of(&claimed.experiment), |settled| settled.regime),
         data: settled.map(|settled| settled.data.clone()),
         source: settled.and_then(|settled| settled.source.clone()),
