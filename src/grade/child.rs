@@ -39,28 +39,9 @@ pub struct Job {
 pub struct Reply {
     pub verdict: String,
     pub text: String,
-    #[serde(default)]
-    pub findings: Vec<Said>,
-    #[serde(default)]
-    pub caught: Vec<Caught>,
     /// Directory of the fresh record.
     #[serde(default)]
     pub fresh: Option<PathBuf>,
-}
-
-/// One of its findings.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Said {
-    pub what: String,
-    pub text: String,
-}
-
-/// How probably a forgery would have shown.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Caught {
-    /// Share of the run that was altered, 0 to 1.
-    pub altered: f64,
-    pub probability: f64,
 }
 
 /// How a process ended.
@@ -217,7 +198,7 @@ mod tests {
         let one = r#"{"record":"r","verdict":"identical","text":"the same","from_epoch":null,
             "findings":[{"what":"metrics","text":"t"}],"caught":[{"altered":0.1,"probability":0.5}],"fresh":null}"#;
         let alone = reply(one).unwrap();
-        assert_eq!(alone.findings[0].what, "metrics");
+        assert_eq!(alone.verdict, "identical");
         assert_eq!(reply(&format!("[{one}]")), Some(alone));
         assert_eq!(reply("error: no"), None);
     }

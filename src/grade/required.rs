@@ -98,11 +98,13 @@ pub fn regimes(rubric: &Rubric, report: &Report) -> Vec<Item> {
                         && required.regime == Regime::FeatureExtraction
             };
             found.extend(missing.iter().filter(of_it).map(ToString::to_string));
-            let others = report
-                .records
-                .iter()
-                .filter(|run| run.regime == required.regime);
-            found.extend(others.filter_map(|run| why_not(required, run)));
+            // Of runs on other data, a source model's say, only where there are no better ones.
+            let of_regime = |run: &&Judged| run.regime == required.regime;
+            let others: Vec<&Judged> = report.records.iter().filter(of_regime).collect();
+            let is_near = |run: &&&Judged| run.data.as_ref() == Some(&required.data);
+            let near: Vec<&Judged> = others.iter().filter(is_near).copied().collect();
+            let shown = if near.is_empty() { others } else { near };
+            found.extend(shown.into_iter().filter_map(|run| why_not(required, run)));
             let broken = broken(required.regime, report);
             found.extend(broken.map(|looked| format!("`{}` is not valid", looked.place)));
             if found.is_empty() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::child::{Ended, Job, Reply, reply};
+use super::child::{Ended, Job, reply};
 use super::claims::Settled;
 use super::explain::explain;
 use super::finding::{Finding, Kind};
@@ -134,7 +134,7 @@ impl Reruns<'_> {
                     "identical" => Verdict::Identical,
                     _ => Verdict::Close,
                 },
-                how: how + &probability(&reply),
+                how,
                 findings: Vec::new(),
                 model: match reply.fresh.map(|fresh| fresh.join(MODEL)) {
                     // Others name it by its checksum.
@@ -170,21 +170,6 @@ impl Reruns<'_> {
     fn scrubbed(&self, text: &str, claimed: &Claimed) -> String {
         let text = text.replace(&claimed.dir.display().to_string(), &claimed.place);
         text.replace(&format!("{}/", self.work.display()), "")
-    }
-}
-
-fn probability(reply: &Reply) -> String {
-    let tenth = reply
-        .caught
-        .iter()
-        .find(|caught| (caught.altered - 0.1).abs() < 1e-9);
-    match tenth.or(reply.caught.first()) {
-        Some(caught) => format!(
-            "; had {:.0} % of the run been altered, that would have shown with a probability of {:.2}",
-            100.0 * caught.altered,
-            caught.probability
-        ),
-        None => String::new(),
     }
 }
 

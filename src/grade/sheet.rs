@@ -89,14 +89,7 @@ pub fn sheet(title: &str, graded: &Graded) -> String {
     let found: Vec<&Finding> = graded.findings.iter().chain(shared).collect();
     if !found.is_empty() {
         text += "\n## What was found\n\n";
-        for finding in found {
-            let _ = writeln!(
-                text,
-                "- **{}** {}",
-                finding.kind.name().replace('_', " "),
-                one_line(&finding.to_string())
-            );
-        }
+        found_lines(&found, &mut text);
     }
     for mark in &graded.marks {
         if mark.most == 0.0 && mark.items.is_empty() {
@@ -146,6 +139,27 @@ pub fn gradescope(graded: &Graded) -> Result<String> {
     let text = serde_json::to_string_pretty(&results);
     text.map(|text| text + "\n")
         .map_err(|error| Error::new(error.to_string()).at("results.json"))
+}
+
+/// A line a finding; those that differ in nothing but their place share one.
+fn found_lines(found: &[&Finding], text: &mut String) {
+    let same = |one: &Finding, other: &Finding| {
+        (one.kind, &one.text, &one.remedy) == (other.kind, &other.text, &other.remedy)
+    };
+    for (index, finding) in found.iter().enumerate() {
+        if found[..index].iter().any(|before| same(before, finding)) {
+            continue;
+        }
+        let all = found.iter().filter(|other| same(other, finding));
+        let places: Vec<&str> = all.map(|other| other.place.as_str()).collect();
+        let together = Finding {
+            place: places.join("`, `"),
+            ..(*finding).clone()
+        };
+        let name = finding.kind.name().replace('_', " ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "- **{name}** {}", one_line(&together.to_string()));
+    }
 }
 
 fn test(mark: &Mark) -> Value {
@@ -233,6 +247,10 @@ mod tests {
         );
         assert!(sheet.contains("- **no**: a regime\n  - none\n"), "{sheet}");
         assert!(!sheet.contains("bob"), "{sheet}");
+        assert!(
+            sheet.contains("- **copied** `results/a`: another submission has it\n"),
+            "{sheet}"
+        );
         let results: Value = serde_json::from_str(&gradescope(&graded()).unwrap()).unwrap();
         assert_eq!(results["tests"][0]["max_score"], 1.0);
         assert_eq!(results["tests"][6]["visibility"], "hidden");
