@@ -9,7 +9,7 @@ use super::finding::{Finding, Kind};
 use super::grounds::{Allowed, Grounds};
 use super::report::{Fingerprint, Judged, Looked, Verdict};
 use super::rubric::{Limits, Rubric};
-use super::submission::{Claimed, Submission, Submitted};
+use super::submission::{Claimed, Submitted};
 use crate::config::experiment::{Data, DataFiles, Experiment};
 use crate::error::Error;
 use crate::results::record::Regime;
