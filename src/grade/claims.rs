@@ -327,6 +327,7 @@ pub fn unverified(claimed: &Claimed, settled: Option<&Settled>, claims: Vec<Find
         place: claimed.place.clone(),
         experiment: record.experiment.clone(),
         seed: record.seed,
+        control: record.control.clone(),
         regime: settled.map_or_else(|| regime_of(&claimed.experiment), |settled| settled.regime),
         data: settled.map(|settled| settled.data.clone()),
         source: settled.and_then(|settled| settled.source.clone()),

@@ -37,6 +37,9 @@ pub struct Judged {
     pub experiment: String,
     pub seed: u64,
     pub regime: Regime,
+    /// What is taken away, where it is a control of another experiment.
+    #[serde(default)]
+    pub control: Option<String>,
     /// Name of the grader's data; absent: others.
     pub data: Option<String>,
     /// Name of the rubric's source model; absent: from scratch, or another.
@@ -125,6 +128,7 @@ pub(super) mod tests {
             experiment: "fine_tuning".to_owned(),
             seed,
             regime: Regime::FineTuning,
+            control: None,
             data: Some("smiles".to_owned()),
             source: Some("own".to_owned()),
             multipliers: vec![0.001],

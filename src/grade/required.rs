@@ -157,6 +157,11 @@ fn why_not(required: &Required, run: &Judged) -> Option<String> {
     if !run.is_verified() {
         return Some(format!("`{place}` does not count: it is not verified"));
     }
+    if let Some(control) = &run.control {
+        return Some(format!(
+            "`{place}` does not count: it is a control, {control}"
+        ));
+    }
     if run.data.as_ref() != Some(&required.data) {
         let data = run.data.as_deref().unwrap_or("others");
         return Some(format!("`{place}` does not count: its data are `{data}`"));

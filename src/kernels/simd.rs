@@ -76,13 +76,13 @@ impl fmt::Display for InstructionSet {
 }
 
 impl InstructionSet {
-    /// The widest that this processor has, or the one that [`VARIABLE`] asks for.
+    /// The widest that this processor has, or the one that `GRAFT_INSTRUCTION_SET` asks for.
     pub fn best() -> Self {
         static BEST: OnceLock<InstructionSet> = OnceLock::new();
         *BEST.get_or_init(|| Self::asked().ok().flatten().unwrap_or(Self::all()[0]))
     }
 
-    /// The one that [`VARIABLE`] asks for, if it is set.
+    /// The one that `GRAFT_INSTRUCTION_SET` asks for, if it is set.
     ///
     /// # Errors
     /// It says something else, or what this processor does not have.
