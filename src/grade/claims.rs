@@ -10,11 +10,14 @@ use super::grounds::{Allowed, Grounds};
 use super::report::{Fingerprint, Judged, Looked, Verdict};
 use super::rubric::{Limits, Rubric};
 use super::submission::{Claimed, Submitted};
-use crate::config::experiment::{Data, DataFiles, Experiment};
+use crate::config::experiment::{DataFiles, Experiment};
 use crate::error::Error;
 use crate::results::record::Regime;
 use crate::runner::opened::Opened;
 use crate::runner::setup;
+
+/// Gigabytes that kept outputs of frozen layers may take: what is usual.
+const CACHE_LIMIT: f64 = 20.0;
 
 /// An experiment that may be run on the grader's machine, and what it comes to.
 #[derive(Debug, Clone)]
@@ -102,52 +105,30 @@ impl Court<'_> {
     /// submission, `all` those that it has.
     ///
     /// # Errors
-    /// Why it must not, or cannot, be run; each with its name.
+    /// Why it must not, or cannot, be run, with its name.
     pub fn settle(
         &self,
         claimed: &Claimed,
         trained: &[Trained],
         all: &[Claimed],
-    ) -> Result<Settled, Vec<Finding>> {
-        let limits = &self.rubric.limits;
-        if let Some(endless) = endless(&claimed.experiment, &claimed.place, limits) {
-            return Err(vec![endless]);
+    ) -> Result<Settled, Finding> {
+        if let Some(endless) = endless(&claimed.experiment, &claimed.place, &self.rubric.limits) {
+            return Err(endless);
         }
-        let data = self.data(claimed).map_err(|finding| vec![finding])?;
-        let mut experiment = claimed.experiment.clone();
-        experiment.seeds = vec![claimed.record.seed];
-        experiment.save_path = None;
-        experiment.cache.directory = self.features.clone();
-        experiment.backend = self.rubric.backend.unwrap_or(experiment.backend);
-        experiment.data = Data {
-            root: data.root.clone(),
-            files: data.files.clone(),
-            ..experiment.data
-        };
-        let huge = self
-            .huge(&experiment, &claimed.place)
-            .map_err(|finding| vec![finding])?;
-        if let Some(finding) = huge {
-            return Err(vec![finding]);
+        let data = self.data(claimed)?;
+        let mut experiment = self.on_our_side(claimed, data);
+        if let Some(huge) = self.huge(&experiment, &claimed.place)? {
+            return Err(huge);
         }
-        let source = self
-            .models(claimed, (trained, all), &mut experiment)
-            .map_err(|f| vec![f])?;
-        let outline = self.opened.outline(&experiment).map_err(|error| {
-            let text = format!("it does not fit the data: {error}");
-            vec![Finding::new(
-                Kind::InvalidExperiment,
-                claimed.place.as_str(),
-                text,
-            )]
-        })?;
+        let source = self.models(claimed, (trained, all), &mut experiment)?;
+        let outline = self.opened.outline(&experiment);
+        let outline = outline.map_err(|error| self.unfit(&claimed.place, &error))?;
         let imported = outline.rates.iter().filter(|rate| rate.imported);
         let mut multipliers: Vec<f64> = imported.map(|rate| rate.multiplier).collect();
         multipliers.sort_by(f64::total_cmp);
         multipliers.dedup();
-        let coverage = outline
-            .receipt
-            .map_or(0.0, |receipt| receipt.totals.share_of_parameters());
+        let receipt = outline.receipt;
+        let coverage = receipt.map_or(0.0, |receipt| receipt.totals.share_of_parameters());
         Ok(Settled {
             regime: match (&experiment.source_model, multipliers.as_slice()) {
                 (None, _) => Regime::FromScratch,
@@ -160,6 +141,47 @@ impl Court<'_> {
             multipliers,
             coverage,
         })
+    }
+
+    /// The experiment of a record with the grader's data and directories; its models are yet to come.
+    fn on_our_side(&self, claimed: &Claimed, data: &Allowed) -> Experiment {
+        let mut experiment = claimed.experiment.clone();
+        experiment.seeds = vec![claimed.record.seed];
+        experiment.save_path = None;
+        experiment.cache.directory = self.features.clone();
+        // How much of the grader's disk is taken is not the student's to say.
+        experiment.cache.limit = CACHE_LIMIT;
+        experiment.backend = self.rubric.backend.unwrap_or(experiment.backend);
+        experiment.data.root = data.root.clone();
+        experiment.data.files = data.files.clone();
+        experiment
+    }
+
+    /// That an experiment does not fit its data or its models, without the grader's directories.
+    fn unfit(&self, place: &str, error: &Error) -> Finding {
+        let mut text = format!("it does not fit the data: {error}");
+        let files = self
+            .grounds
+            .data
+            .iter()
+            .flat_map(|data| [&data.train, &data.test]);
+        let files = files.map(|file| (&file.path, None));
+        let models = self
+            .grounds
+            .models
+            .iter()
+            .map(|model| (&model.path, Some(&model.name)));
+        for (path, name) in files.chain(models) {
+            let short = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            let short = name.cloned().or(short).unwrap_or_default();
+            text = text.replace(&path.display().to_string(), &short);
+        }
+        if let Some(work) = self.features.parent() {
+            text = text.replace(&format!("{}/", work.display()), "");
+        }
+        Finding::new(Kind::InvalidExperiment, place, text)
     }
 
     /// Whether the record has a seed that was given to somebody else. Several runs of one experiment
@@ -221,10 +243,7 @@ impl Court<'_> {
 
     /// Whether a network has more parameters than allowed, before anything of it is made.
     fn huge(&self, experiment: &Experiment, place: &str) -> Result<Option<Finding>, Finding> {
-        let cannot = |error: Error| {
-            let text = format!("it does not fit the data: {error}");
-            Finding::new(Kind::InvalidExperiment, place, text)
-        };
+        let cannot = |error: Error| self.unfit(place, &error);
         let opened = self.opened.shape_and_classes(&experiment.data);
         let (mut shape, classes) = opened.map_err(cannot)?;
         if let Some(size) = experiment.preprocessing.size {

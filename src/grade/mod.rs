@@ -280,21 +280,17 @@ impl Class<'_> {
     ) -> Result<Judged> {
         let court = self.court();
         let mut claims = differences::against_submission(claimed, submission);
-        let settled = match court.settle(claimed, trained, &submission.records) {
-            Ok(settled) => {
-                claims.extend(court.of_another(&submission.name, claimed, &settled));
-                claims.extend(contradictions::contradictions(claimed));
-                Some(settled)
-            }
-            Err(findings) => {
-                claims.extend(findings);
-                None
-            }
-        };
-        let timings = format!("{}/timings.csv", claimed.place);
-        let timings = submission.sums.get(&timings).cloned().unwrap_or_default();
+        let settled = court.settle(claimed, trained, &submission.records);
+        let settled = settled.map_err(|finding| claims.push(finding)).ok();
+        if let Some(settled) = &settled {
+            claims.extend(court.of_another(&submission.name, claimed, settled));
+            claims.extend(contradictions::contradictions(claimed));
+        }
+        let timings = submission
+            .sums
+            .get(&format!("{}/timings.csv", claimed.place));
         let mut judged = claims::unverified(claimed, settled.as_ref(), claims);
-        judged.fingerprint.timings = timings;
+        judged.fingerprint.timings = timings.cloned().unwrap_or_default();
         let Some(settled) = settled else {
             return Ok(judged);
         };
