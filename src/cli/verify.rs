@@ -44,8 +44,8 @@ pub struct Arguments {
     /// Compute convolutions by their definition, to see how far the fast kernels are off
     #[arg(long)]
     exact: bool,
-    /// By how much training costs may differ, relative, and confidences by five times as much, where
-    /// other arithmetic computed the record
+    /// Where other arithmetic computed the record: by how much training costs may differ, relative;
+    /// confidences by five times as much, weights by twenty-five times
     #[arg(long, default_value_t = 0.01)]
     tolerance: f64,
     /// text or json
@@ -69,6 +69,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         tolerance: Tolerance {
             cost: arguments.tolerance,
             confidence: 5.0 * arguments.tolerance,
+            weights: 25.0 * arguments.tolerance,
         },
         sampling: arguments.samples.map(|stretches| Sampling {
             stretches,

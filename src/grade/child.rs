@@ -118,6 +118,10 @@ fn command(arguments: &[&OsStr], cwd: &Path) -> Result<Command> {
         .map_err(|error| Error::new(format!("the program cannot find itself: {error}")))?;
     let mut command = Command::new(binary);
     command.args(arguments).current_dir(cwd);
+    // Temporary files, too, stay below the directory of the grades.
+    for name in ["TMPDIR", "TMP", "TEMP"] {
+        command.env(name, cwd);
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GRAFT_") {
             command.env_remove(name);

@@ -148,6 +148,8 @@ impl Reruns<'_> {
                 how,
                 model: own,
             },
+            // Neither a proof nor a forgery: a person decides.
+            "drifts" => stopped(Kind::NotVerified, how),
             _ => stopped(Kind::NotVerified, format!("it cannot be run again: {how}")),
         }
     }

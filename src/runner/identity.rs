@@ -10,6 +10,7 @@ use crate::config::experiment::{
 use crate::error::Result;
 use crate::files::hexadecimal;
 use crate::numbers::Dtype;
+use crate::results::record::Record;
 
 /// Changes when the same experiment gives other numbers than with an older graft.
 const GENERATION: &str = "graft 4";
@@ -22,6 +23,20 @@ pub struct Contents {
     pub source: Option<String>,
     /// The file of initial weights.
     pub initial: Option<String>,
+}
+
+impl Contents {
+    /// What a record says that its run read.
+    pub fn of(record: &Record) -> Self {
+        let source = record.source.as_ref();
+        let initial = record.initial_weights.as_ref();
+        Self {
+            train: record.data.train.sha256.clone(),
+            test: record.data.test.sha256.clone(),
+            source: source.map(|source| source.sha256.clone()),
+            initial: initial.map(|initial| initial.sha256.clone()),
+        }
+    }
 }
 
 /// Hash of all that decides the outcome except the seed: equal for runs that may be averaged.

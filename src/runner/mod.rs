@@ -133,6 +133,18 @@ pub fn contents(experiment: &Experiment, files: &Files) -> Result<Contents> {
     })
 }
 
+/// The identity of a run of `experiment` on files with these `contents`. Reads the source model, for what
+/// it says of pixels.
+///
+/// # Errors
+/// It cannot be read.
+pub fn identity_of(experiment: &Experiment, contents: &Contents, seed: u64) -> Result<String> {
+    let source = setup::source(experiment)?;
+    let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
+    let setup = identity::setup(experiment, &pixels, contents)?;
+    Ok(identity::run(&setup, experiment, seed))
+}
+
 /// Puts a copy of the record's model where the experiment wants one, and says what it lacks.
 fn copy_model(run: &Run, reporter: &mut dyn Reporter) -> Result<()> {
     let Some(copy) = &run.experiment.save_path else {

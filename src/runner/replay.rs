@@ -80,9 +80,12 @@ impl<'a> Replay<'a> {
         Ok(write::output_rows(&evaluation, &inputs.test.data))
     }
 
-    /// Names in files of the tensors of trained layers.
-    pub fn trained(&self) -> Vec<String> {
-        self.training.trainer.trained_names()
+    /// The weights of trained layers as they stand, by their names in files.
+    pub fn weights(&self) -> BTreeMap<String, Numbers> {
+        let tensors = self.training.trainer.trained_tensors().into_iter();
+        tensors
+            .map(|tensor| (tensor.name(), tensor.values))
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ use super::setup::{Inputs, Outline};
 use super::{describe, model_file};
 use crate::data::dataset::Dataset;
 use crate::error::{At, Error, Result};
-use crate::files::{self, FileStamp};
+use crate::files::{self, stamps};
 use crate::model::backend;
 use crate::model::spec::NetworkSpec;
 use crate::plan::Run;
@@ -100,7 +100,7 @@ pub fn output_rows(evaluation: &Evaluation, test: &Dataset) -> Vec<OutputRow> {
 pub fn build() -> Result<Build> {
     let program = std::env::current_exe().at("the program's own file")?;
     Ok(Build {
-        sha256: FileStamp::of(&program)?.sha256,
+        sha256: stamps::stamp(&program)?.sha256,
         arithmetic: backend::arithmetic(),
     })
 }

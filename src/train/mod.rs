@@ -305,10 +305,9 @@ impl<'a> Trainer<'a> {
         self.progress.last_batch(data, samples, *batch_size)
     }
 
-    /// Names in files of the tensors behind the frozen prefix.
-    pub fn trained_names(&self) -> Vec<String> {
-        let tensors = self.trained.tensors();
-        tensors.iter().map(NamedTensor::name).collect()
+    /// The tensors behind the frozen prefix.
+    pub fn trained_tensors(&self) -> Vec<NamedTensor> {
+        self.trained.tensors()
     }
 
     /// A row an epoch so far.

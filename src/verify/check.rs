@@ -15,9 +15,7 @@ use crate::results::loaded::LoadedRecord;
 /// its experiment names are read, where they are there.
 pub fn check(dir: &Path) -> Findings {
     let mut findings = Findings::default();
-    if let Some(loaded) = findings.keep(What::Record, LoadedRecord::read(dir)) {
-        let claim = Claim::read(loaded, &mut findings);
-        check_claim(&claim, &mut findings);
+    if let Some(claim) = claim(dir, &mut findings) {
         experiment::outside(&claim, &mut findings);
     }
     findings
@@ -26,17 +24,24 @@ pub fn check(dir: &Path) -> Findings {
 /// The same of what is inside of the record alone.
 pub fn check_inside(dir: &Path) -> Findings {
     let mut findings = Findings::default();
-    if let Some(loaded) = findings.keep(What::Record, LoadedRecord::read(dir)) {
-        let claim = Claim::read(loaded, &mut findings);
-        check_claim(&claim, &mut findings);
-    }
+    claim(dir, &mut findings);
     findings
+}
+
+/// What the record claims, if it can be read, and what is wrong inside of it.
+pub(super) fn claim(dir: &Path, findings: &mut Findings) -> Option<Claim> {
+    let loaded = findings.keep(What::Record, LoadedRecord::read(dir))?;
+    let claim = Claim::read(loaded, findings);
+    check_claim(&claim, findings);
+    Some(claim)
 }
 
 fn check_claim(claim: &Claim, findings: &mut Findings) {
     experiment::check(claim, findings);
-    tables::check_metrics(claim, findings);
     tables::check_outputs(claim, findings);
-    batches::check(claim, findings);
+    if experiment::has_possible_sizes(claim, findings) {
+        tables::check_metrics(claim, findings);
+        batches::check(claim, findings);
+    }
     model::check(claim, findings);
 }

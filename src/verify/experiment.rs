@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use super::claim::Claim;
-use super::{Findings, What};
+use super::{Findings, MOST_SAMPLES, What};
 use crate::config::experiment::{Control, Experiment};
-use crate::error::Result;
 use crate::files::stamps;
 use crate::results::record::{DataFile, Record};
-use crate::runner::identity::{self, Contents};
-use crate::runner::{pixels, setup};
+use crate::runner::identity::Contents;
+use crate::runner::{self, setup};
 use crate::source::receipt::{Entry, Outcome};
 
 /// What the record says of the experiment, without any other file.
@@ -92,6 +91,20 @@ pub fn check(claim: &Claim, findings: &mut Findings) {
     }
 }
 
+/// Whether numbers of samples are such that the order of samples can be worked out.
+pub fn has_possible_sizes(claim: &Claim, findings: &mut Findings) -> bool {
+    let samples = claim.loaded.record.data.train.samples;
+    let batch = claim.experiment.as_ref().map_or(1, |it| it.batch_size);
+    let most = MOST_SAMPLES as u64;
+    let is_possible = (1..=most).contains(&samples) && batch <= MOST_SAMPLES;
+    findings.expect(is_possible, What::Data, || {
+        format!(
+            "{samples} training samples in batches of {batch}: costs and batches were not looked at"
+        )
+    });
+    is_possible
+}
+
 /// The files that record and experiment name, where they are there, and the identity that follows.
 pub fn outside(claim: &Claim, findings: &mut Findings) {
     let Some(experiment) = &claim.experiment else {
@@ -115,7 +128,7 @@ pub fn outside(claim: &Claim, findings: &mut Findings) {
     };
     let sources = sources(experiment, record, findings);
     if all_there && sources && record.graft == env!("CARGO_PKG_VERSION") {
-        match identity_of(experiment, record) {
+        match runner::identity_of(experiment, &Contents::of(record), record.seed) {
             Ok(identity) => findings.expect(
                 identity == record.identity,
                 What::Experiment,
@@ -128,23 +141,6 @@ pub fn outside(claim: &Claim, findings: &mut Findings) {
             .unchecked
             .push("the identity, for want of what it is computed from".to_string());
     }
-}
-
-/// The identity that a run of `experiment` has on the files that the record names.
-fn identity_of(experiment: &Experiment, record: &Record) -> Result<String> {
-    let source = setup::source(experiment)?;
-    let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
-    let contents = Contents {
-        train: record.data.train.sha256.clone(),
-        test: record.data.test.sha256.clone(),
-        source: record.source.as_ref().map(|source| source.sha256.clone()),
-        initial: record
-            .initial_weights
-            .as_ref()
-            .map(|file| file.sha256.clone()),
-    };
-    let setup = identity::setup(experiment, &pixels, &contents)?;
-    Ok(identity::run(&setup, experiment, record.seed))
 }
 
 /// Whether the file is there and the one of the record.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::numbers::Numbers;
 use crate::results::batches::BatchRow;
 use crate::results::loaded::LoadedRecord;
 use crate::results::record::MODEL;
@@ -17,6 +18,9 @@ pub struct Tolerance {
     pub cost: f64,
     /// Of the confidence in any class of any test sample.
     pub confidence: f64,
+    /// Of the weights: of any tensor, relative to its norm; after a stretch that is replayed, relative to
+    /// what the stretch changes.
+    pub weights: f64,
 }
 
 impl Default for Tolerance {
@@ -25,6 +29,7 @@ impl Default for Tolerance {
         Self {
             cost: 0.01,
             confidence: 0.05,
+            weights: 0.25,
         }
     }
 }
@@ -107,10 +112,14 @@ pub fn judge(
     if let Some(Tolerance {
         cost: most_cost,
         confidence,
+        weights: most_weights,
     }) = tolerance
         && cost <= most_cost
         && outputs.most <= confidence
         && outputs.is_of_same_samples
+        && weights
+            .as_ref()
+            .is_none_or(|apart| apart.relative <= most_weights)
     {
         return Ok(Judgement {
             verdict: Verdict::Close,
@@ -136,7 +145,7 @@ pub fn judge(
         epochs.map(|apart| apart.text),
         batches.map(|apart| apart.text),
         outputs.text(),
-        weights,
+        weights.map(|apart| apart.text),
         figures,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -157,10 +166,9 @@ fn drift(claimed: &LoadedRecord, fresh: &LoadedRecord) -> Result<Option<String>>
     let (Some(one), Some(other)) = (claimed.batches()?, fresh.batches()?) else {
         return Ok(None);
     };
-    let apart = |(a, b): (&BatchRow, &BatchRow)| (a.cost - b.cost).abs() / b.cost.abs();
     let pairs = || one.iter().zip(&other);
     let same_samples = pairs().all(|(a, b)| a.sample_ids == b.sample_ids);
-    let begins_alike = pairs().next().is_some_and(|pair| apart(pair) <= ROUNDING);
+    let begins_alike = pairs().next().is_some_and(|(a, b)| is_alike(a, b));
     let (accuracy, again) = (
         claimed.record.metrics.accuracy,
         fresh.record.metrics.accuracy,
@@ -169,13 +177,18 @@ fn drift(claimed: &LoadedRecord, fresh: &LoadedRecord) -> Result<Option<String>>
     if one.len() != other.len() || !same_samples || !begins_alike || !ends_alike {
         return Ok(None);
     }
-    let alike = pairs().take_while(|&pair| apart(pair) <= ROUNDING).count();
+    let alike = pairs().take_while(|(a, b)| is_alike(a, b)).count();
     Ok(Some(format!(
         "other arithmetic computed the two: the first {alike} of {} batches cost the same within {ROUNDING:e} of \
          themselves, then rounding, or something else, parts them; accuracy {accuracy} in the record, {again} \
          here. With `checkpoint.keep = 1` every epoch can be replayed by itself",
         one.len()
     )))
+}
+
+/// Whether the costs of two batches differ by no more than rounding.
+pub(super) fn is_alike(one: &BatchRow, other: &BatchRow) -> bool {
+    (one.cost - other.cost).abs() <= ROUNDING * other.cost.abs()
 }
 
 /// Where two trainings part.
@@ -316,33 +329,54 @@ impl Outputs {
     }
 }
 
-/// Tensors that differ, in words.
-fn weights(claimed: &LoadedRecord, fresh: &LoadedRecord) -> Result<Option<String>> {
+/// How far the models are apart.
+struct Weights {
+    /// Of any tensor, the norm of the difference as a part of its norm.
+    relative: f64,
+    text: String,
+}
+
+/// `None` where every bit is the same.
+fn weights(claimed: &LoadedRecord, fresh: &LoadedRecord) -> Result<Option<Weights>> {
     let load = |record: &LoadedRecord| safetensors::load(&record.dir.join(MODEL));
     let (claimed, fresh) = (load(claimed)?.tensors, load(fresh)?.tensors);
     let own = |name: &str| !document::is_state(name);
     let mut differing = Vec::new();
-    let mut most: f64 = 0.0;
+    let mut relative: f64 = 0.0;
     for tensor in fresh.iter().filter(|tensor| own(&tensor.name)) {
         let other = claimed.iter().find(|other| other.name == tensor.name);
-        if other.is_none_or(|other| other.data != tensor.data) {
-            differing.push(tensor.name.as_str());
+        if other.is_some_and(|other| other.data == tensor.data) {
+            continue;
         }
-        if let (StoredData::Numbers(one), Some(StoredData::Numbers(other))) =
-            (&tensor.data, other.map(|other| &other.data))
-        {
-            let (one, other) = (one.to_f64(), other.to_f64());
-            let apart = one.iter().zip(&other).map(|(a, b)| (a - b).abs());
-            most = apart.fold(most, f64::max);
-        }
+        differing.push(tensor.name.as_str());
+        relative = relative.max(match (&tensor.data, other.map(|other| &other.data)) {
+            (StoredData::Numbers(one), Some(StoredData::Numbers(other))) => apart(one, other),
+            _ => f64::INFINITY,
+        });
     }
     let Some(first) = differing.first() else {
         return Ok(None);
     };
     let count = differing.len();
-    Ok(Some(format!(
-        "the model has {count} tensors otherwise ({first}, …), by at most {most:.2e}"
-    )))
+    Ok(Some(Weights {
+        relative,
+        text: format!(
+            "the model has {count} tensors otherwise ({first}, …), by at most {relative:.2e} of their norm"
+        ),
+    }))
+}
+
+/// The norm of the difference of two tensors as a part of that of the first; infinite where it is no number.
+fn apart(one: &Numbers, other: &Numbers) -> f64 {
+    let (one, other) = (one.to_f64(), other.to_f64());
+    let pairs = one.iter().zip(&other);
+    let difference: f64 = pairs.map(|(a, b)| (a - b).powi(2)).sum();
+    let norm: f64 = one.iter().map(|a| a * a).sum();
+    let relative = (difference / norm.max(f64::MIN_POSITIVE)).sqrt();
+    match relative.is_nan() || one.len() != other.len() {
+        true => f64::INFINITY,
+        false => relative,
+    }
 }
 
 /// Figures of `record.json` that differ, in words, though the tables may not.

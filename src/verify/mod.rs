@@ -16,6 +16,10 @@ mod tables;
 
 use serde::Serialize;
 
+/// Samples, and samples of a batch, beyond which a record is not believed: orders of samples are held in
+/// memory.
+const MOST_SAMPLES: usize = 1 << 26;
+
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,17 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Findings;
 use super::claim::Claim;
-use super::judge::{Judgement, Tolerance, Verdict};
+use super::judge::{Judgement, Tolerance, Verdict, is_alike};
 use super::model::states;
 use super::rerun::{Caught, Sampling, differs};
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use crate::numbers::Numbers;
 use crate::plan::Run;
 use crate::random::Stream;
 use crate::results::batches::BatchRow;
-use crate::results::loaded::LoadedRecord;
 use crate::results::record::{self, MODEL};
 use crate::results::rows::{MetricsRow, OutputRow};
 use crate::runner::replay::{Replay, Stretch};
@@ -40,15 +38,14 @@ pub struct Replayed {
 /// # Errors
 /// Whatever has nothing to do with the record.
 pub fn replay(
-    loaded: &LoadedRecord,
+    claim: &Claim,
     run: &Run,
     sampling: Sampling,
     tolerance: Option<Tolerance>,
     shared: &Shared,
     reporter: &mut dyn Reporter,
 ) -> Result<Option<Replayed>> {
-    let claim = Claim::read(loaded.clone(), &mut Findings::default());
-    let stretches = stretches(&claim, run.experiment.epochs);
+    let stretches = stretches(claim, run.experiment.epochs);
     let (Some(metrics), Some(batches)) = (&claim.metrics, &claim.batches) else {
         return Ok(None);
     };
@@ -68,20 +65,25 @@ pub fn replay(
         batches,
         tolerance,
         is_close: false,
+        most: 0.0,
     };
     for &place in &chosen {
         let (from, until) = stretches[place];
-        if let Err(difference) = comparison.stretch(&claim, &mut replay, (from, until)) {
-            return Ok(Some(Replayed {
-                judgement: Judgement {
-                    from_epoch: Some(from + 1),
-                    ..differs(difference.to_string())
-                },
-                caught: Vec::new(),
-            }));
-        }
+        let (verdict, text) = match comparison.stretch(claim, &mut replay, (from, until)) {
+            Ok(None) => continue,
+            Ok(Some(drift)) => (Verdict::Drifts, drift),
+            Err(difference) => (Verdict::Differs, difference.to_string()),
+        };
+        return Ok(Some(Replayed {
+            judgement: Judgement {
+                verdict,
+                text,
+                from_epoch: Some(from + 1),
+            },
+            caught: Vec::new(),
+        }));
     }
-    if let Err(difference) = comparison.outputs(&claim, &mut replay) {
+    if let Err(difference) = comparison.outputs(claim, &mut replay) {
         let judgement = differs(difference.to_string());
         let caught = Vec::new();
         return Ok(Some(Replayed { judgement, caught }));
@@ -96,12 +98,7 @@ pub fn replay(
                 true => Verdict::Close,
                 false => Verdict::Identical,
             },
-            text: match comparison.is_close {
-                true => "other arithmetic computed the two; ",
-                false => "",
-            }
-            .to_string()
-                + &text(&stretches, &chosen, &caught),
+            text: comparison.nearness() + &text(&stretches, &chosen, &caught),
             from_epoch: None,
         },
         caught: caught.to_vec(),
@@ -136,6 +133,10 @@ fn probability(all: usize, replayed: usize, altered: f64) -> f64 {
 }
 
 fn text(stretches: &[(usize, usize)], chosen: &[usize], caught: &[Caught]) -> String {
+    if chosen.len() == stretches.len() {
+        let all = stretches.len();
+        return format!("all {all} stretches replayed and the test set evaluated");
+    }
     let epochs = |&place: &usize| {
         let (from, until) = stretches[place];
         format!("{}-{until}", from + 1)
@@ -163,9 +164,25 @@ struct Comparison<'a> {
     batches: &'a [BatchRow],
     tolerance: Option<Tolerance>,
     is_close: bool,
+    /// How far weights were apart at the end of a stretch at most, as a part of what it changed.
+    most: f64,
 }
 
 impl Comparison<'_> {
+    /// In words, where not every bit was the same.
+    fn nearness(&self) -> String {
+        match self.is_close {
+            true => format!(
+                "other arithmetic computed the two, their weights apart by at most {:.1e} of what a stretch \
+                 changes; ",
+                self.most
+            ),
+            false => String::new(),
+        }
+    }
+
+    /// `None` where it is as claimed; else how the two part, if rounding can do it.
+    ///
     /// # Errors
     /// How the stretch differs from what is claimed.
     fn stretch(
@@ -173,7 +190,7 @@ impl Comparison<'_> {
         claim: &Claim,
         replay: &mut Replay<'_>,
         (from, until): (usize, usize),
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         if from > 0 {
             let path = claim.loaded.dir.join(record::state(from));
             let state = checkpoint::read_if_there(&path, &claim.loaded.record.identity)?;
@@ -189,19 +206,58 @@ impl Comparison<'_> {
                 return Err(Error::new(problem).at(path.display()));
             }
         }
+        let start = self.tolerance.map(|_| replay.weights());
         let Stretch { metrics, batches } = replay.train_until(until)?;
-        self.same_metrics(&metrics)?;
-        let claimed = self.batches.iter();
-        let claimed = claimed.filter(|row| (from + 1..=until).contains(&row.epoch));
-        match claimed.eq(&batches) {
-            true => Ok(()),
-            false if self.tolerance.is_some() => {
-                self.is_close = true;
-                Ok(())
-            }
+        let claimed: Vec<&BatchRow> = self
+            .batches
+            .iter()
+            .filter(|row| (from + 1..=until).contains(&row.epoch))
+            .collect();
+        let begins_alike = match (claimed.first(), batches.first()) {
+            (Some(one), Some(other)) => is_alike(one, other),
+            _ => false,
+        };
+        let is_same = claimed.into_iter().eq(&batches);
+        let mut compared = self.same_metrics(&metrics);
+        if let (false, Some(start), Some(tolerance)) = (is_same, start, self.tolerance) {
+            self.is_close = true;
+            let end = replay.weights();
+            let ended = weights_after(claim, until, &end)?;
+            let weights = self.same_weights([&start, &end, &ended], until, tolerance.weights);
+            compared = compared.and(weights);
+            return match compared {
+                Err(apart) if begins_alike => Ok(Some(format!(
+                    "{apart}. Other arithmetic computed the two, and they begin alike: it can be rounding, and \
+                     can be something else"
+                ))),
+                compared => compared.map(|()| None),
+            };
+        }
+        compared?;
+        match is_same {
+            true => Ok(None),
             false => Err(Error::new(format!(
                 "training epochs {} to {until} again gives other batches than batches.csv says",
                 from + 1
+            ))),
+        }
+    }
+
+    /// Weights at the start of a stretch, at its end, and at its end as they are claimed. Costs alone would
+    /// not tie the end of one stretch to the start of the next.
+    fn same_weights(
+        &mut self,
+        [start, fresh, claimed]: [&BTreeMap<String, Numbers>; 3],
+        epoch: usize,
+        most: f64,
+    ) -> Result<()> {
+        let apart = distance(fresh, claimed) / distance(fresh, start).max(f64::MIN_POSITIVE);
+        self.most = self.most.max(apart);
+        match apart <= most {
+            true => Ok(()),
+            false => Err(Error::new(format!(
+                "the weights after epoch {epoch} are not those that training gives: apart by {apart:.2} of what \
+                 the epochs before change"
             ))),
         }
     }
@@ -229,14 +285,7 @@ impl Comparison<'_> {
     /// # Errors
     /// How the outputs differ from those that the record's model gives.
     fn outputs(&mut self, claim: &Claim, replay: &mut Replay<'_>) -> Result<()> {
-        let names = replay.trained();
-        let mut weights: BTreeMap<String, Numbers> = BTreeMap::new();
-        for stored in safetensors::load(&claim.loaded.dir.join(MODEL))?.tensors {
-            if let (true, StoredData::Numbers(values)) = (names.contains(&stored.name), stored.data)
-            {
-                weights.insert(stored.name, values);
-            }
-        }
+        let weights = weights_of_model(claim, &replay.weights())?;
         let fresh = replay.outputs(weights)?;
         let claimed = claim.outputs.as_deref().unwrap_or_default();
         let most = self.tolerance.map_or(0.0, |tolerance| tolerance.confidence);
@@ -253,6 +302,62 @@ impl Comparison<'_> {
         }
         self.is_close |= claimed != fresh;
         Ok(())
+    }
+}
+
+/// The trained weights that the record has after so many epochs: of a state, or of the model. `like` has
+/// their names.
+fn weights_after(
+    claim: &Claim,
+    epochs: usize,
+    like: &BTreeMap<String, Numbers>,
+) -> Result<BTreeMap<String, Numbers>> {
+    let path = claim.loaded.dir.join(record::state(epochs));
+    match claim
+        .loaded
+        .record
+        .files
+        .contains_key(&record::state(epochs))
+    {
+        true => {
+            let state = checkpoint::read_if_there(&path, &claim.loaded.record.identity)?;
+            let state = state.ok_or_else(|| Error::new("is not a state of this run"));
+            Ok(state.at(path.display())?.weights)
+        }
+        false => weights_of_model(claim, like),
+    }
+}
+
+/// The same of the record's model.
+fn weights_of_model(
+    claim: &Claim,
+    like: &BTreeMap<String, Numbers>,
+) -> Result<BTreeMap<String, Numbers>> {
+    let mut weights = BTreeMap::new();
+    for stored in safetensors::load(&claim.loaded.dir.join(MODEL))?.tensors {
+        if let (true, StoredData::Numbers(values)) = (like.contains_key(&stored.name), stored.data)
+        {
+            weights.insert(stored.name, values);
+        }
+    }
+    Ok(weights)
+}
+
+/// Euclidean distance of two sets of weights; infinite where they are not of one network, or no numbers.
+fn distance(one: &BTreeMap<String, Numbers>, other: &BTreeMap<String, Numbers>) -> f64 {
+    let mut sum = 0.0;
+    for (name, values) in one {
+        match other.get(name) {
+            Some(others) if others.len() == values.len() => {
+                let pairs = values.to_f64().into_iter().zip(others.to_f64());
+                sum += pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            }
+            _ => return f64::INFINITY,
+        }
+    }
+    match sum.is_nan() {
+        true => f64::INFINITY,
+        false => sum.sqrt(),
     }
 }
 

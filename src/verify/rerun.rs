@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use super::claim;
 use super::judge::{Judgement, Tolerance, Verdict, judge};
-use super::{Finding, Findings, check, replay};
-use crate::config::experiment::{Backend, Experiment};
+use super::{Finding, Findings, check, experiment, replay};
+use crate::config::experiment::Backend;
 use crate::config::{self, Environment, Overrides};
 use crate::error::{Error, Result};
 use crate::model::backend;
 use crate::plan::Run;
 use crate::results::loaded::LoadedRecord;
 use crate::results::record::Record;
-use crate::runner::identity::{self, Contents};
-use crate::runner::{self, Outcome, Reporter, Shared, pixels, setup};
+use crate::runner::identity::Contents;
+use crate::runner::{self, Outcome, Reporter, Shared, setup};
 
 /// How to verify.
 #[derive(Debug, Clone)]
@@ -73,37 +73,36 @@ impl Verification {
     }
 }
 
-/// Verifies the record at `dir`. What goes wrong with it is a finding or a verdict; the data and the
-/// models that its experiment names are read, and nothing is written but below `options.fresh` and in
-/// the cache.
+/// Verifies the record at `dir`. What goes wrong with it is a finding or a verdict. The data and the
+/// models that its experiment names are read; written are a built-in task's data where they are not drawn
+/// yet, the cache of its experiment, and what is below `options.fresh`.
 ///
 /// # Errors
-/// Somebody asked for an end; what has nothing to do with the record, such as a full disk.
+/// Somebody asked for an end; no temporary directory; the fresh record cannot be read.
 pub fn verify(
     dir: &Path,
     options: &Options,
     shared: &Shared,
     reporter: &mut dyn Reporter,
 ) -> Result<Verification> {
-    let Findings {
-        findings,
-        unchecked,
-    } = match options.experiment {
-        Some(_) => check::check_inside(dir),
-        None => check::check(dir),
-    };
+    let mut found = Findings::default();
+    let claim = check::claim(dir, &mut found);
+    if let (Some(claim), None) = (&claim, &options.experiment) {
+        experiment::outside(claim, &mut found);
+    }
     let mut verification = Verification {
         record: dir.to_owned(),
         judgement: impossible("the record cannot be read".to_string()),
-        findings,
-        unchecked,
+        findings: found.findings,
+        unchecked: found.unchecked,
         caught: Vec::new(),
         fresh: None,
     };
-    let Ok(loaded) = LoadedRecord::read(dir) else {
+    let Some(claim) = claim else {
         return Ok(verification);
     };
-    let run = match run_of(&loaded, options) {
+    let loaded = &claim.loaded;
+    let run = match run_of(loaded, options) {
         Ok(run) => run,
         Err(error) => {
             verification.judgement = impossible(error.to_string());
@@ -118,20 +117,28 @@ pub fn verify(
     };
     let sampling = options.sampling.or(tolerance.map(|_| every));
     if let Some(sampling) = sampling {
-        let replayed = replay::replay(&loaded, &run, sampling, tolerance, shared, reporter)?;
+        let replayed = replay::replay(&claim, &run, sampling, tolerance, shared, reporter)?;
         if let Some(replay::Replayed { judgement, caught }) = replayed {
             (verification.judgement, verification.caught) = (judgement, caught);
             return Ok(verification);
         }
-        let text = "stretches by themselves: there are no states in the record to replay from, so the whole \
+        if options.sampling.is_some() {
+            let text = "stretches by themselves: there are no states in the record to replay from, so the whole \
                     run was trained again";
-        verification.unchecked.push(text.to_string());
+            verification.unchecked.push(text.to_string());
+        }
     }
-    if runner::run(&run, false, shared, reporter)? == Outcome::Stopped {
-        return Err(Error::new("stopped").at(dir.display()));
+    match runner::run(&run, false, shared, reporter) {
+        Ok(Outcome::Stopped) => return Err(Error::new("stopped").at(dir.display())),
+        Ok(_) => {}
+        Err(error) => {
+            let text = format!("training it again came to no end: {error}");
+            verification.judgement = impossible(text);
+            return Ok(verification);
+        }
     }
     let fresh = LoadedRecord::read(&run.dir)?;
-    verification.judgement = match judge(&loaded, &fresh, tolerance) {
+    verification.judgement = match judge(loaded, &fresh, tolerance) {
         Ok(judgement) => judgement,
         Err(error) => differs(error.to_string()),
     };
@@ -182,7 +189,7 @@ fn run_of(loaded: &LoadedRecord, options: &Options) -> Result<Run> {
     let files = setup::open(&train, &test)?;
     let contents = runner::contents(&experiment, &files)?;
     same_contents(&contents, record)?;
-    let identity = identity_of(&experiment, &contents, record.seed)?;
+    let identity = runner::identity_of(&experiment, &contents, record.seed)?;
     Ok(Run {
         experiment: Arc::new(experiment),
         seed: record.seed,
@@ -191,23 +198,8 @@ fn run_of(loaded: &LoadedRecord, options: &Options) -> Result<Run> {
     })
 }
 
-fn identity_of(experiment: &Experiment, contents: &Contents, seed: u64) -> Result<String> {
-    let source = setup::source(experiment)?;
-    let (pixels, _) = pixels::settle(experiment, source.as_ref())?;
-    let setup = identity::setup(experiment, &pixels, contents)?;
-    Ok(identity::run(&setup, experiment, seed))
-}
-
 fn same_contents(contents: &Contents, record: &Record) -> Result<()> {
-    let claimed = Contents {
-        train: record.data.train.sha256.clone(),
-        test: record.data.test.sha256.clone(),
-        source: record.source.as_ref().map(|source| source.sha256.clone()),
-        initial: record
-            .initial_weights
-            .as_ref()
-            .map(|file| file.sha256.clone()),
-    };
+    let claimed = Contents::of(record);
     let which = match contents {
         same if *same == claimed => return Ok(()),
         _ if contents.train != claimed.train => "the training data",

@@ -80,6 +80,9 @@ pub fn check_outputs(claim: &Claim, findings: &mut Findings) {
     {
         findings.add(What::Outputs, text);
     }
+    if rows.is_empty() || rows.iter().any(|row| row.confidences.is_empty()) {
+        return findings.add(What::Outputs, "outputs.csv has no confidences");
+    }
     let path = claim.loaded.dir.join(record::INFERENCE);
     let text = fs::read_to_string(&path).unwrap_or_default();
     findings.expect(text == inference::to_text(rows), What::Outputs, || {

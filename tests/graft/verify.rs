@@ -1,5 +1,8 @@
 //! `check` and `verify`: an honest record passes, an altered one is named for what it is.
 
+use graft::files::FileStamp;
+use graft::results::record::Record;
+
 use crate::common::{Place, Printed, TINY};
 
 /// Three epochs, with the state after each but the last.
@@ -61,9 +64,12 @@ fn other_arithmetic_is_within_tolerance_and_the_verdict_says_so() {
     place.succeed(&["run", "experiments/bare.toml"]);
     let whole = place.succeed(&["verify", "results/bare", "--exact"]).out;
     assert!(whole.contains("confidences by at most"), "{whole}");
+    let sampled = place
+        .succeed(&["verify", "results/bare", "--samples", "1"])
+        .out;
     assert!(
-        whole.contains("not checked: stretches by themselves"),
-        "{whole}"
+        sampled.contains("not checked: stretches by themselves"),
+        "{sampled}"
     );
     let out = place.succeed(&["verify", "results/e", "--exact"]).out;
     assert!(
@@ -75,7 +81,7 @@ fn other_arithmetic_is_within_tolerance_and_the_verdict_says_so() {
         &["verify", "results/e", "--exact", "--tolerance", "0"],
     );
     assert!(
-        none.starts_with("results/e: differs\n  metrics.csv says a training cost"),
+        none.starts_with("results/e: drifts apart\n  metrics.csv says a training cost"),
         "{none}"
     );
 }
@@ -206,4 +212,97 @@ fn what_a_lesser_processor_would_compute_is_within_tolerance() {
         "{}",
         printed.err
     );
+}
+
+/// Writes a number or a word into `record.json`, and the checksum that then belongs to it.
+fn set(place: &Place, pointer: &str, value: serde_json::Value) {
+    let text = place.read("results/e/record.json");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    *json.pointer_mut(pointer).expect("a key") = value;
+    place.write("results/e/record.json", json.to_string());
+    let dir = place.path("results/e");
+    let checksum = Record::read(&dir)
+        .expect("a record")
+        .own_checksum()
+        .expect("a checksum");
+    json["checksum"] = checksum.into();
+    place.write("results/e/record.json", json.to_string());
+}
+
+#[test]
+fn who_claims_another_processor_cannot_hand_in_another_model_for_it() {
+    let place = record();
+    place.write("experiments/other.toml", experiment());
+    place.succeed(&["run", "experiments/other.toml", "--set", "seed=5"]);
+    // The model, its outputs, and the digest in the last line of the batches.
+    let files = ["model.safetensors", "outputs.csv", "inference.txt"];
+    for file in files {
+        let other = place.path(&format!("results/other/{file}"));
+        std::fs::copy(other, place.path(&format!("results/e/{file}"))).expect("copied");
+    }
+    let last = |record: &str| {
+        let batches = place.read(&format!("results/{record}/batches.csv"));
+        let last = batches.trim_end().rsplit(',').next().expect("a digest");
+        last.to_owned()
+    };
+    edit(&place, "batches.csv", &last("e"), &last("other"));
+    for file in [
+        "model.safetensors",
+        "outputs.csv",
+        "inference.txt",
+        "batches.csv",
+    ] {
+        let stamp = FileStamp::of(&place.path(&format!("results/e/{file}"))).expect("a file");
+        let stamp = serde_json::to_value(stamp).expect("JSON");
+        set(&place, &format!("/files/{file}"), stamp);
+    }
+    let metrics = Record::read(&place.path("results/other"))
+        .expect("a record")
+        .metrics;
+    for (key, value) in [
+        ("accuracy", metrics.accuracy),
+        ("test_cost", metrics.test_cost),
+    ] {
+        set(&place, &format!("/metrics/{key}"), value.into());
+    }
+    set(&place, "/build/arithmetic", "another processor".into());
+    place.succeed(&["check", "results/e"]);
+    let out = finds(&place, &["verify", "results/e"]);
+    assert!(
+        out.starts_with("results/e: drifts apart\n  the weights after epoch 3 are not those"),
+        "{out}"
+    );
+    for state in ["state-1.safetensors", "state-2.safetensors"] {
+        let pointer = "/files";
+        let text = place.read("results/e/record.json");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let mut files = json["files"].clone();
+        files.as_object_mut().expect("files").remove(state);
+        set(&place, pointer, files);
+    }
+    // As a whole, without states.
+    let out = finds(&place, &["verify", "results/e"]);
+    assert!(!out.contains("equal within tolerance"), "{out}");
+}
+
+#[test]
+fn a_record_of_impossible_sizes_is_a_finding_and_no_panic() {
+    for samples in [0u64, u64::MAX] {
+        let place = record();
+        set(&place, "/data/train/samples", samples.into());
+        let out = finds(&place, &["check", "results/e"]);
+        assert!(
+            out.contains("costs and batches were not looked at"),
+            "{out}"
+        );
+    }
+    let place = record();
+    let outputs = place.read("results/e/outputs.csv");
+    let cut = |line: &str| line.splitn(4, ',').take(3).collect::<Vec<_>>().join(",") + "\n";
+    place.write(
+        "results/e/outputs.csv",
+        outputs.lines().map(cut).collect::<String>(),
+    );
+    let out = finds(&place, &["check", "results/e"]);
+    assert!(out.contains("outputs.csv has no confidences"), "{out}");
 }
