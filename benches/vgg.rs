@@ -15,8 +15,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::module::conv2d_weight_backward;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use graft::config::{self, Overrides, experiment::Experiment};
 use graft::error::{At, Error, Result};
@@ -250,11 +248,8 @@ fn is_convolution(layer: &LayerSpec) -> bool {
 /// A convolution with something to work on.
 struct OneLayer {
     layer: Layer,
-    weight: Tensor<4>,
     /// (batch, channels, height, width)
     input: Tensor<4>,
-    /// The gradient of its output.
-    gradient: Tensor<4>,
 }
 
 impl OneLayer {
@@ -265,25 +260,24 @@ impl OneLayer {
             .position(|l| l.name == name && is_convolution(l));
         let place = place.ok_or_else(|| Error::new("is no convolution").at(name))?;
         let layer = &spec.layers[place];
-        let weight = &layer.parameters[0].shape;
-        let of = |shape: &[usize]| {
-            let shape: [usize; 4] = std::array::from_fn(|i| shape[i]);
+        let of = |shape: [usize; 4]| {
             Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), device)
         };
-        let maps = |shape: &[usize]| of(&[&[batch], shape].concat());
-        let weight = of(weight);
+        let weight = of(std::array::from_fn(|i| layer.parameters[0].shape[i]));
         let values = weight.to_data().iter::<f32>().collect::<Vec<_>>();
+        let [channels, height, width] = spec.input_shape(place)[..] else {
+            unreachable!("maps enter a convolution")
+        };
         Ok(Self {
             layer: Layer::new(layer, 1, &device.clone().autodiff(), |_| {
                 Numbers::F32(values.clone())
             }),
-            weight,
-            input: maps(spec.input_shape(place)),
-            gradient: maps(&layer.output),
+            input: of([batch, channels, height, width]),
         })
     }
 
     fn pass(&self, pass: &str) -> Result<f64> {
+        let input = Tensor::from_inner(self.input.clone());
         match pass {
             "forward" => {
                 let layer = self.layer.valid();
@@ -291,35 +285,23 @@ impl OneLayer {
                     layer.forward("", Values::Maps(self.input.clone()), None)
                 }))
             }
-            "weight" => {
-                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-                let (input, gradient) = (self.input.clone(), self.gradient.clone());
-                let weight = self.weight.clone();
-                Ok(seconds(|| {
-                    conv2d_weight_backward(input, weight, gradient, options)
-                }))
-            }
-            "data" => Ok(self.data_gradient()),
+            "weight" => Ok(backward(&self.layer, input)),
+            "data" => Ok(backward(&self.layer.clone().freeze(), input.require_grad())),
             _ => Err(Error::new(format!(
                 "`{pass}` is not forward, data or weight"
             ))),
         }
     }
+}
 
-    /// Burn lets nobody hand over a gradient: that of a sum, all ones, is passed through a layer whose
-    /// weight is frozen. What the sum alone takes is subtracted.
-    fn data_gradient(&self) -> f64 {
-        let frozen = self.layer.clone().freeze();
-        let tracked = |tensor: &Tensor<4>| Tensor::from_inner(tensor.clone()).require_grad();
-        let Values::Maps(output) = frozen.forward("", Values::Maps(tracked(&self.input)), None)
-        else {
-            unreachable!("a convolution makes maps")
-        };
-        let sum = output.sum();
-        let with = seconds(|| sum.backward());
-        let sum = tracked(&self.gradient).sum();
-        with - seconds(|| sum.backward())
-    }
+/// Seconds of the backward pass through `layer`, for what in it and in `input` wants a gradient. Burn
+/// makes the gradient of the output, all ones; what that takes is subtracted.
+fn backward(layer: &Layer, input: Tensor<4>) -> f64 {
+    let Values::Maps(output) = layer.forward("", Values::Maps(input), None) else {
+        unreachable!("a convolution makes maps")
+    };
+    let ones = seconds(|| Tensor::<4>::ones(output.shape(), &output.device().inner()));
+    seconds(|| output.backward()) - ones
 }
 
 fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
