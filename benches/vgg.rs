@@ -225,6 +225,8 @@ impl<'a> Bench<'a> {
             Some(layer) => layer,
             None => OneLayer::new(&self.outline.spec, name, self.batches.batch, &self.device)?,
         };
+        // A first time brings threads and caches into the state that they have within a network.
+        layer.pass(pass)?;
         let seconds = layer.pass(pass)?;
         self.layers.clear(); // One layer's tensors at a time.
         self.layers.insert(name.to_owned(), layer);
