@@ -8,21 +8,20 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::hint::black_box;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Device;
 use graft::config::{self, Overrides, experiment::Experiment};
 use graft::error::{At, Error, Result};
+use graft::kernels::convolution::{self, Errors, Padding, Shape};
 use graft::model::backend;
-use graft::model::layer::{Layer, Values};
 use graft::model::network::{self, Network, Weights};
 use graft::model::spec::{LayerSpec, NetworkSpec, Operation};
 use graft::numbers::{Dtype, Numbers};
+use graft::random::Stream;
 use graft::runner::initial;
 use graft::runner::setup::{self, Outline};
 use graft::train::Trainer;
@@ -221,9 +220,9 @@ impl<'a> Bench<'a> {
 
     /// Seconds of one pass of a convolution alone.
     fn layer(&mut self, name: &str, pass: &str) -> Result<String> {
-        let layer = match self.layers.remove(name) {
+        let mut layer = match self.layers.remove(name) {
             Some(layer) => layer,
-            None => OneLayer::new(&self.outline.spec, name, self.batches.batch, &self.device)?,
+            None => OneLayer::new(&self.outline.spec, name, self.batches.batch)?,
         };
         // A first time brings threads and caches into the state that they have within a network.
         layer.pass(pass)?;
@@ -247,69 +246,96 @@ fn is_convolution(layer: &LayerSpec) -> bool {
     matches!(layer.operation, Operation::Convolution { .. })
 }
 
-/// A convolution with something to work on.
+/// A convolution with something to work on, and room for what comes out: in training, too, the memory
+/// of outputs is at hand.
 struct OneLayer {
-    layer: Layer,
-    /// (batch, channels, height, width)
-    input: Tensor<4>,
+    shape: Shape,
+    /// (batch, channels, height, width), and the gradient for it.
+    input: [Aligned; 2],
+    /// (filters, channels, 3, 3), and the gradient for them.
+    weight: [Aligned; 2],
+    /// (batch, filters, height, width), and the gradient for it.
+    output: [Aligned; 2],
 }
 
 impl OneLayer {
-    fn new(spec: &NetworkSpec, name: &str, batch: usize, device: &Device) -> Result<Self> {
+    fn new(spec: &NetworkSpec, name: &str, batch: usize) -> Result<Self> {
         let place = spec
             .layers
             .iter()
-            .position(|l| l.name == name && is_convolution(l));
+            .position(|layer| layer.name == name && is_convolution(layer));
         let place = place.ok_or_else(|| Error::new("is no convolution").at(name))?;
         let layer = &spec.layers[place];
-        let of = |shape: [usize; 4]| {
-            Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), device)
-        };
-        let weight = of(std::array::from_fn(|i| layer.parameters[0].shape[i]));
-        let values = weight.to_data().iter::<f32>().collect::<Vec<_>>();
         let [channels, height, width] = spec.input_shape(place)[..] else {
             unreachable!("maps enter a convolution")
         };
+        let shape = Shape {
+            batch,
+            channels,
+            height,
+            width,
+            filters: layer.output[0],
+            kernel: [3, 3],
+            stride: 1,
+            padding: Padding {
+                top: 1,
+                bottom: 1,
+                left: 1,
+                right: 1,
+            },
+            groups: 1,
+        };
+        let mut stream = Stream::new(1, name, &[]);
+        let mut one = |count| Aligned::new(count, || stream.between(-1.0, 1.0) as f32);
+        let mut two = |count| [one(count), one(count)];
         Ok(Self {
-            layer: Layer::new(layer, 1, &device.clone().autodiff(), |_| {
-                Numbers::F32(values.clone())
-            }),
-            input: of([batch, channels, height, width]),
+            shape,
+            input: two(batch * shape.image()),
+            weight: two(shape.filters * shape.filter()),
+            output: two(batch * shape.filters * shape.pixels()),
         })
     }
 
-    fn pass(&self, pass: &str) -> Result<f64> {
-        let input = Tensor::from_inner(self.input.clone());
+    /// Seconds.
+    fn pass(&mut self, pass: &str) -> Result<f64> {
+        let Self {
+            shape,
+            input: [x, dx],
+            weight: [w, dw],
+            output: [y, dy],
+        } = self;
+        let (x, w, dy) = (x.values(), w.values(), dy.values());
+        let (dx, dw, y) = (dx.values(), dw.values(), y.values());
+        let started = Instant::now();
         match pass {
-            "forward" => {
-                let layer = self.layer.valid();
-                Ok(seconds(|| {
-                    layer.forward("", Values::Maps(self.input.clone()), None)
-                }))
+            "forward" => convolution::forward(shape, x, w, None, false, false, y),
+            "data" => convolution::input_gradient(shape, Errors::Plain(dy), w, false, dx),
+            "weight" => convolution::weight_gradient(shape, x, Errors::Plain(dy), false, dw, None),
+            _ => {
+                let message = format!("`{pass}` is not forward, data or weight");
+                return Err(Error::new(message));
             }
-            "weight" => Ok(backward(&self.layer, input)),
-            "data" => Ok(backward(&self.layer.clone().freeze(), input.require_grad())),
-            _ => Err(Error::new(format!(
-                "`{pass}` is not forward, data or weight"
-            ))),
         }
+        Ok(started.elapsed().as_secs_f64())
     }
 }
 
-/// Seconds of the backward pass through `layer`, for what in it and in `input` wants a gradient. Burn
-/// makes the gradient of the output, all ones; what that takes is subtracted.
-fn backward(layer: &Layer, input: Tensor<4>) -> f64 {
-    let Values::Maps(output) = layer.forward("", Values::Maps(input), None) else {
-        unreachable!("a convolution makes maps")
-    };
-    let ones = seconds(|| Tensor::<4>::ones(output.shape(), &output.device().inner()));
-    seconds(|| output.backward()) - ones
+/// Values that begin on a cache line, as those of tensors do.
+struct Aligned {
+    values: Vec<f32>,
+    count: usize,
 }
 
-fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
-    let started = Instant::now();
-    black_box(work());
-    started.elapsed().as_secs_f64()
+impl Aligned {
+    fn new(count: usize, value: impl FnMut() -> f32) -> Self {
+        let values = std::iter::repeat_with(value).take(count + 16).collect();
+        Self { values, count }
+    }
+
+    fn values(&mut self) -> &mut [f32] {
+        let start = self.values.as_ptr().align_offset(64);
+        &mut self.values[start..start + self.count]
+    }
 }
 
 /// Most memory that this process has held so far, in bytes (Linux).

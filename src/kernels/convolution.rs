@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::simd::InstructionSet;
 use super::winograd::{self, Filters, Maps, NONE, Output};
-use super::{columns, depthwise};
+use super::{columns, depthwise, few};
 
 /// The gradient for an output, and what of it passes the ReLU and the pooling that are fused.
 pub use super::winograd::Pixels as Errors;
@@ -150,13 +150,16 @@ pub fn weight_gradient(
     dw: &mut [f32],
     db: Option<&mut [f32]>,
 ) {
-    if is_for_winograd(shape, exact) {
+    let pooled = matches!(errors, Errors::Pooled(..));
+    let few = few::fits(shape) && !pooled;
+    if is_for_winograd(shape, exact) && !few {
         let (set, maps, x) = (InstructionSet::best(), inputs(shape), Errors::Plain(x));
         return winograd::filter_gradient(set, maps, shape.filters, x, errors, dw, db);
     }
     let (dy, output) = unpooled(errors);
     match depthwise::fits(shape) {
         true => depthwise::weight_gradient(shape, x, dy, output, dw),
+        false if few => few::weight_gradient(shape, x, dy, output, dw),
         false => columns::weight_gradient(shape, x, dy, output, dw),
     }
     if let Some(db) = db {

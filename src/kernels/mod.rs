@@ -14,10 +14,12 @@ pub mod convolution;
 mod depthwise;
 mod disjoint;
 pub mod extension;
+mod few;
 pub mod linear;
 mod matrix;
 mod memory;
 pub mod momentum;
+mod planes;
 pub mod pooling;
 #[cfg(test)]
 mod reference;

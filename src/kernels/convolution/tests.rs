@@ -41,7 +41,7 @@ const SAME: Padding = Padding {
     right: 1,
 };
 
-const SHAPES: [Shape; 21] = [
+const SHAPES: [Shape; 22] = [
     shape([1, 3, 9, 7], [5, 3, 3], 1, even(1), 1),
     shape([2, 3, 33, 31], [64, 3, 3], 1, even(1), 1),
     shape([3, 16, 13, 11], [24, 3, 3], 1, even(1), 1),
@@ -51,6 +51,7 @@ const SHAPES: [Shape; 21] = [
     shape([1, 1, 1, 1], [1, 3, 3], 1, even(1), 1),
     shape([2, 8, 9, 9], [8, 3, 3], 1, even(0), 1),
     shape([2, 5, 12, 13], [6, 3, 3], 2, SAME, 1),
+    shape([2, 3, 12, 35], [7, 3, 3], 2, SAME, 1),
     shape([2, 3, 23, 23], [9, 7, 7], 2, even(3), 1),
     shape([1, 3, 40, 37], [8, 11, 11], 4, even(2), 1),
     shape([3, 20, 7, 9], [30, 1, 1], 1, even(0), 1),
