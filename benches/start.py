@@ -41,14 +41,14 @@ def pickles(arguments) -> None:
     directory = fresh(arguments, "pickles")
     write_pickle(directory / "VGG_D.p")
     size = (directory / "VGG_D.p").stat().st_size
-    transfer.write_images(directory / "train.h5", 8, 224)
+    transfer.write_images(directory / "train.h5", 1, 224)
     (directory / "import.toml").write_text(IMPORT)
     program = machine.build("build", "--release", "--bin", "graft")
     load = "import pickle; pickle.load(open('VGG_D.p', 'rb'))"
     commands = {
         "`pickle.load` alone": [sys.executable, "-c", load],
         "`graft inspect`: values, and SHA-256 of the file": [program, "inspect", "VGG_D.p"],
-        "`graft features`: besides, SHA-256 of each tensor, a network, a forward pass": [
+        "`graft features`: besides, SHA-256 of each tensor, a network, its first layer on an image": [
             *(program, "features", "import.toml", "--layer", "conv1_1"),
             *("--out", "out.npz", "--force"),
         ],

@@ -3,10 +3,12 @@
 //! What flows between files ([`crate::source`]) and devices ([`crate::model`]): neither has to
 //! round what the other holds. It knows neither shapes nor devices.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Precision of floating-point numbers: the `dtype` of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -144,17 +146,34 @@ impl Numbers {
         }
     }
 
-    /// Little-endian, in chunks of a size that is kind to memory.
-    pub fn le_bytes(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        const CHUNK: usize = 1 << 14;
-        let chunks = self.len().div_ceil(CHUNK);
-        (0..chunks).map(move |chunk| {
-            let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.len());
-            each!(self, values => encode(&values[range], |value| value.to_le_bytes()))
+    /// All values, little-endian: as they lie in memory, where the processor has them so.
+    pub fn le_bytes(&self) -> Cow<'_, [u8]> {
+        each!(self, values => match cfg!(target_endian = "little") {
+            true => Cow::Borrowed(bytemuck::cast_slice(values)),
+            false => Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         })
     }
 
-    /// The values at `places`, in their order: a transposition, a selection.
+    /// SHA-256 of [`le_bytes`](Self::le_bytes).
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.le_bytes()).into()
+    }
+
+    /// These values, of an array of such `sizes`, with its axes put in this `order`: axis `order[0]`
+    /// comes first.
+    ///
+    /// # Panics
+    /// There are fewer values, or `order` does not name each axis once.
+    pub fn permuted(&self, sizes: [usize; 4], order: [usize; 4]) -> Self {
+        match self {
+            Numbers::F32(values) => Numbers::F32(permuted(values, sizes, order)),
+            Numbers::F64(values) => Numbers::F64(permuted(values, sizes, order)),
+            Numbers::F16(values) => Numbers::F16(permuted(values, sizes, order)),
+            Numbers::Bf16(values) => Numbers::Bf16(permuted(values, sizes, order)),
+        }
+    }
+
+    /// The values at `places`, in their order.
     ///
     /// # Panics
     /// A place at or behind [`len`](Self::len).
@@ -166,6 +185,43 @@ impl Numbers {
             Numbers::Bf16(values) => Numbers::Bf16(places.map(|place| values[place]).collect()),
         }
     }
+}
+
+/// The values of an array of these `sizes` with its axes put in this `order`, in C order.
+fn permuted<T: Copy + Default>(values: &[T], sizes: [usize; 4], order: [usize; 4]) -> Vec<T> {
+    /// Values of the last axis that are moved together: a line of the cache. Those one behind another
+    /// may end up far apart, and each of them alone would fetch a line.
+    const BLOCK: usize = 16;
+    let mut stride = 1;
+    let mut strides = [1; 4];
+    for axis in order.into_iter().rev() {
+        strides[axis] = stride;
+        stride *= sizes[axis];
+    }
+    // All axes but the last, those first that come first.
+    let [a, b, c] = {
+        let mut outer = order.into_iter().filter(|&axis| axis < 3);
+        std::array::from_fn(|_| outer.next().unwrap_or_default())
+    };
+    let [_, rest @ ..] = sizes;
+    let froms: [usize; 3] = std::array::from_fn(|axis| rest[axis..].iter().product());
+    let last = sizes[3];
+    let mut all = vec![T::default(); values.len()];
+    for block in (0..last).step_by(BLOCK) {
+        let count = BLOCK.min(last - block);
+        for i in 0..sizes[a] {
+            for j in 0..sizes[b] {
+                for k in 0..sizes[c] {
+                    let at = |strides: &[usize]| i * strides[a] + j * strides[b] + k * strides[c];
+                    let from = &values[at(&froms) + block..][..count];
+                    let to = all[at(&strides) + block * strides[3]..].iter_mut();
+                    let to = to.step_by(strides[3]);
+                    to.zip(from).for_each(|(to, &from)| *to = from);
+                }
+            }
+        }
+    }
+    all
 }
 
 /// No values.
@@ -181,15 +237,6 @@ impl From<Vec<f32>> for Numbers {
     }
 }
 
-fn encode<T: Copy, const SIZE: usize>(values: &[T], one: impl Fn(T) -> [u8; SIZE]) -> Vec<u8> {
-    let mut bytes = vec![0; values.len() * SIZE];
-    let (places, _) = bytes.as_chunks_mut();
-    for (place, &value) in places.iter_mut().zip(values) {
-        *place = one(value);
-    }
-    bytes
-}
-
 fn decode<T, const SIZE: usize>(bytes: &[u8], one: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
     let (numbers, _) = bytes.as_chunks::<SIZE>();
     numbers.iter().map(|&bytes| one(bytes)).collect()
@@ -199,13 +246,51 @@ fn decode<T, const SIZE: usize>(bytes: &[u8], one: impl Fn([u8; SIZE]) -> T) -> 
 mod tests {
     use super::*;
 
+    #[test]
+    fn permuted_axes_are_where_their_indices_say_in_any_order() {
+        let sizes = [2, 3, 4, 19];
+        let numbers = Numbers::F32((0..2 * 3 * 4 * 19).map(|value| value as f32).collect());
+        for order in [
+            [0, 1, 2, 3],
+            [3, 2, 0, 1],
+            [2, 3, 0, 1],
+            [0, 1, 3, 2],
+            [1, 3, 2, 0],
+        ] {
+            let mut expected = Vec::new();
+            let [a, b, c, d] = order.map(|axis| sizes[axis]);
+            for place in 0..a * b * c * d {
+                let moved = [
+                    place / (b * c * d),
+                    place / (c * d) % b,
+                    place / d % c,
+                    place % d,
+                ];
+                let mut index = [0; 4];
+                order
+                    .iter()
+                    .zip(moved)
+                    .for_each(|(&axis, at)| index[axis] = at);
+                let [i, j, k, l] = index;
+                expected.push((((i * 3 + j) * 4 + k) * 19 + l) as f32);
+            }
+            assert_eq!(
+                numbers.permuted(sizes, order),
+                Numbers::F32(expected),
+                "{order:?}"
+            );
+        }
+        let none = Numbers::F32(Vec::new());
+        assert_eq!(none.permuted([2, 0, 3, 4], [3, 2, 1, 0]), none);
+    }
+
     const DTYPES: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16];
 
     #[test]
     fn bytes_of_every_precision_come_back() {
         for dtype in DTYPES {
             let numbers = Numbers::new(dtype, (0..40_000).map(|n| f64::from(n % 7) - 3.0));
-            let bytes: Vec<u8> = numbers.le_bytes().flatten().collect();
+            let bytes = numbers.le_bytes();
             assert_eq!(bytes.len(), 40_000 * dtype.size());
             assert_eq!(Numbers::from_le_bytes(dtype, &bytes), numbers);
             assert_eq!(numbers.dtype(), dtype);

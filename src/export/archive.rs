@@ -29,7 +29,7 @@ impl<W: Write + Seek> Archive<W> {
         &mut self,
         name: &str,
         bytes: usize,
-        mut blocks: impl Iterator<Item = Vec<u8>>,
+        mut blocks: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -38,7 +38,7 @@ impl<W: Write + Seek> Archive<W> {
             // Beyond what the lengths of the first zip archives can say.
             .large_file(bytes >= u32::MAX as usize);
         self.zip.start_file(name, options)?;
-        blocks.try_for_each(|block| self.zip.write_all(&block))
+        blocks.try_for_each(|block| self.zip.write_all(block.as_ref()))
     }
 
     /// Writes the list of files that ends an archive.

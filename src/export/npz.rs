@@ -124,7 +124,11 @@ fn add<W: Write + Seek>(
 ) -> io::Result<()> {
     let header = header(code(values.dtype()), shape);
     let bytes = header.len() + values.len() * values.dtype().size();
-    archive.add(name, bytes, iter::once(header).chain(values.le_bytes()))
+    archive.add(
+        name,
+        bytes,
+        [Cow::Owned(header), values.le_bytes()].into_iter(),
+    )
 }
 
 /// Version, classes, pixels and layers as JSON.

@@ -192,7 +192,7 @@ fn write_archive(entries: &[Named], path: &Path) -> Result<()> {
             match entry.values {
                 Values::Numbers(numbers) => {
                     let bytes = numbers.len() * numbers.dtype().size();
-                    archive.add(&name, bytes, numbers.le_bytes())?;
+                    archive.add(&name, bytes, iter::once(numbers.le_bytes()))?;
                 }
                 Values::Counter => {
                     let blocks = BATCHES_TRACKED.map(|count| count.to_le_bytes().to_vec());

@@ -188,7 +188,7 @@ pub(super) fn digest_of(model: &Path) -> Option<String> {
         if let StoredData::Numbers(values) = &stored.data
             && !document::is_state(&stored.name)
         {
-            tensors.push((stored.name, digest::of_values(values)));
+            tensors.push((stored.name, values.sha256()));
         }
     }
     Some(digest::of_model(tensors))

@@ -5,22 +5,14 @@ use sha2::{Digest, Sha256};
 
 use super::network::NamedTensor;
 use crate::files::hexadecimal;
-use crate::numbers::Numbers;
 
 /// The name of a tensor and the SHA-256 of its values.
 pub type TensorDigest = (String, [u8; 32]);
 
 /// The digest of each of `tensors`.
 pub fn of_tensors(tensors: &[NamedTensor]) -> Vec<TensorDigest> {
-    let of = |tensor: &NamedTensor| (tensor.name(), of_values(&tensor.values));
+    let of = |tensor: &NamedTensor| (tensor.name(), tensor.values.sha256());
     tensors.par_iter().map(of).collect()
-}
-
-/// SHA-256 of the values as little-endian bytes, in C order.
-pub fn of_values(values: &Numbers) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    values.le_bytes().for_each(|bytes| hash.update(&bytes));
-    hash.finalize().into()
 }
 
 /// The digest of a whole model, in hexadecimal: SHA-256 over name and digest of each tensor, by name.
@@ -38,13 +30,13 @@ pub fn of_model(mut tensors: Vec<TensorDigest>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numbers::Dtype;
+    use crate::numbers::{Dtype, Numbers};
 
     #[test]
     fn the_order_of_tensors_does_not_count_and_every_bit_does() {
         let digest = |name: &str, value: f64| {
             let values = Numbers::new(Dtype::F32, [value, 2.0]);
-            (name.to_string(), of_values(&values))
+            (name.to_string(), values.sha256())
         };
         let both = of_model(vec![digest("a.weight", 1.0), digest("b.bias", 0.0)]);
         let turned = of_model(vec![digest("b.bias", 0.0), digest("a.weight", 1.0)]);

@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use sha2::{Digest, Sha256};
 
 use super::advice;
 use super::layout::Conversion;
@@ -294,9 +293,7 @@ fn not_finite(values: &Numbers) -> Option<(usize, f64)> {
 }
 
 fn checksum(values: &Numbers) -> String {
-    let mut hash = Sha256::new();
-    values.le_bytes().for_each(|bytes| hash.update(&bytes));
-    hexadecimal(&hash.finalize())
+    hexadecimal(&values.sha256())
 }
 
 fn receipt(

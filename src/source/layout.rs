@@ -60,9 +60,9 @@ impl Conversion {
     pub fn apply(self, values: Numbers, shape: &[usize]) -> Numbers {
         match (self, shape) {
             (Conversion::Transpose, &[rows, columns]) => {
-                values.gather(places([1, 1, rows, columns], [0, 1, 3, 2]))
+                values.permuted([1, 1, rows, columns], [0, 1, 3, 2])
             }
-            (Conversion::Permute { sizes, order, .. }, _) => values.gather(places(sizes, order)),
+            (Conversion::Permute { sizes, order, .. }, _) => values.permuted(sizes, order),
             _ => values,
         }
     }
@@ -204,20 +204,6 @@ fn vector(stored: &[usize], target: &[usize]) -> Option<Conversion> {
         (&[values, 1], &[k]) if values == k => Some(Conversion::Flatten),
         _ => None,
     }
-}
-
-/// The places, in C order of the new array, that its values had in an array of these `sizes` before
-/// its axes were put in this `order`.
-fn places(sizes: [usize; 4], order: [usize; 4]) -> impl Iterator<Item = usize> {
-    let mut strides = [1; 4];
-    for axis in (0..3).rev() {
-        strides[axis] = strides[axis + 1] * sizes[axis + 1];
-    }
-    let [a, b, c, d] = order.map(|axis| (sizes[axis], strides[axis]));
-    let along = |(size, stride): (usize, usize)| (0..size).map(move |index| index * stride);
-    along(a).flat_map(move |i| {
-        along(b).flat_map(move |j| along(c).flat_map(move |k| along(d).map(move |l| i + j + k + l)))
-    })
 }
 
 #[cfg(test)]

@@ -147,9 +147,15 @@ impl Array<'_> {
     pub fn values(&self) -> Result<Numbers> {
         let Dtype { element, order } = self.dtype;
         let feed = |take: &mut dyn FnMut(&[u8])| self.data.for_each_block(self.pickle, take);
-        match self.fortran {
-            true => element.decode_strided(order, &Strides::fortran(&self.shape)?, feed),
-            false => element.decode(order, self.count(), feed),
+        match &self.data {
+            _ if self.fortran => {
+                element.decode_strided(order, &Strides::fortran(&self.shape)?, feed)
+            }
+            // `array` has compared its length with the shape.
+            Data::Plain(bytes) if element.is_as_in_memory(order) => {
+                Element::read(self.count(), |to| self.pickle.fill(bytes, to))
+            }
+            _ => element.decode(order, self.count(), feed),
         }
     }
 }

@@ -162,6 +162,22 @@ impl Pickle {
         }
     }
 
+    /// Fills `to`, which has its length, with a byte string.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    ///
+    /// # Panics
+    /// `to` has another length.
+    pub fn fill(&self, bytes: &Bytes, to: &mut [u8]) -> Result<()> {
+        assert_eq!(bytes.len(), to.len() as u64);
+        match *bytes {
+            Bytes::Held(ref bytes) => to.copy_from_slice(bytes),
+            Bytes::Stored { offset, .. } => self.pieces.fill(offset, to)?,
+        }
+        Ok(())
+    }
+
     /// The elements of a tuple or list.
     pub fn items(&self, id: NodeId) -> Option<&[NodeId]> {
         match self.node(id) {

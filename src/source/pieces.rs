@@ -74,8 +74,17 @@ impl Pieces {
         self.check(offset, len)?;
         let too_long = |_| Error::new(format!("{len} bytes are more than the memory can hold"));
         let mut bytes = vec![0; usize::try_from(len).map_err(too_long)?];
-        self.source.borrow_mut().copy(offset, &mut bytes)?;
+        self.fill(offset, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn fill(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        self.check(offset, bytes.len() as u64)?;
+        Ok(self.source.borrow_mut().copy(offset, bytes)?)
     }
 
     /// The `N` bytes at `offset`, with those around them read ahead.
@@ -83,9 +92,8 @@ impl Pieces {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn array<const N: usize>(&self, offset: u64) -> Result<[u8; N]> {
-        self.check(offset, N as u64)?;
         let mut bytes = [0; N];
-        self.source.borrow_mut().copy(offset, &mut bytes)?;
+        self.fill(offset, &mut bytes)?;
         Ok(bytes)
     }
 

@@ -234,10 +234,14 @@ fn values(pieces: &Pieces, start: u64, info: &TensorInfo) -> Result<StoredData> 
     // Before anything is allocated.
     pieces.check(start, length)?;
     let count = length as usize / element.size();
-    let feed = |take: &mut dyn FnMut(&[u8])| pieces.for_each_block(start, length, take);
-    element
-        .decode(ByteOrder::Little, count, feed)
-        .map(StoredData::Numbers)
+    let order = ByteOrder::Little;
+    let numbers = match element.is_as_in_memory(order) && length.is_multiple_of(4) {
+        true => Element::read(count, |to| pieces.fill(start, to)),
+        false => element.decode(order, count, |take: &mut dyn FnMut(&[u8])| {
+            pieces.for_each_block(start, length, take)
+        }),
+    };
+    numbers.map(StoredData::Numbers)
 }
 
 /// The header as JSON, padded to a multiple of 8 bytes. Ours and not the crate's, which writes
@@ -279,9 +283,7 @@ fn write_data(file: &mut impl Write, data: EntryData) -> std::io::Result<()> {
         EntryData::Integers(integers) => integers
             .iter()
             .try_for_each(|integer| file.write_all(&integer.to_le_bytes())),
-        EntryData::Numbers(numbers) => numbers
-            .le_bytes()
-            .try_for_each(|bytes| file.write_all(&bytes)),
+        EntryData::Numbers(numbers) => file.write_all(&numbers.le_bytes()),
     }
 }
 

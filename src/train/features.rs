@@ -42,12 +42,7 @@ impl Form {
 
     /// `values` as a row keeps them.
     pub fn bytes(&self, values: Numbers) -> Vec<u8> {
-        let values = values.to(self.kept_in);
-        let mut bytes = Vec::with_capacity(values.len() * self.kept_in.size());
-        values
-            .le_bytes()
-            .for_each(|chunk| bytes.extend_from_slice(&chunk));
-        bytes
+        values.to(self.kept_in).le_bytes().into_owned()
     }
 
     /// What comes back of `values` once they are kept.

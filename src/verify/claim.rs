@@ -9,7 +9,7 @@ use crate::config::experiment::Experiment;
 use crate::config::{self, Environment, Overrides};
 use crate::error::{At, Error, Result};
 use crate::files::FileStamp;
-use crate::model::digest::{self, TensorDigest};
+use crate::model::digest::TensorDigest;
 use crate::model::spec::NetworkSpec;
 use crate::numbers::Dtype;
 use crate::results::batches::BatchRow;
@@ -159,7 +159,7 @@ fn model(loaded: &LoadedRecord) -> Result<Model> {
         }
         if let StoredData::Numbers(values) = &stored.data {
             dtype = values.dtype();
-            tensors.push((stored.name, digest::of_values(values)));
+            tensors.push((stored.name, values.sha256()));
         }
     }
     Ok(Model {

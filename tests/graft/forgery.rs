@@ -260,7 +260,7 @@ impl Record {
             .expect("a model")
             .tensors;
         let tensors = stored.into_iter().filter_map(|tensor| match &tensor.data {
-            StoredData::Numbers(values) => Some((tensor.name, digest::of_values(values))),
+            StoredData::Numbers(values) => Some((tensor.name, values.sha256())),
             _ => None,
         });
         digest::of_model(tensors.collect())

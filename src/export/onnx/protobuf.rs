@@ -87,9 +87,7 @@ impl<'a> Message<'a> {
         for part in &self.parts {
             match part {
                 Part::Bytes(bytes) => file.write_all(bytes)?,
-                Part::Numbers(numbers) => numbers
-                    .le_bytes()
-                    .try_for_each(|bytes| file.write_all(&bytes))?,
+                Part::Numbers(numbers) => file.write_all(&numbers.le_bytes())?,
             }
         }
         Ok(())

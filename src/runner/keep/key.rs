@@ -79,10 +79,7 @@ pub fn of_prefix(experiment: &Experiment, prefix: &Prefix, spec: &NetworkSpec) -
     for tensor in prefix.tensors() {
         let form = format!("{} {:?}", tensor.role.name(), tensor.shape);
         add(&mut hash, form.as_bytes());
-        tensor
-            .values
-            .le_bytes()
-            .for_each(|bytes| hash.update(&bytes));
+        hash.update(tensor.values.le_bytes());
     }
     Ok(hash)
 }

@@ -196,10 +196,7 @@ impl<W: Write> Emitter<'_, W> {
     fn data(&mut self, array: &Array) -> Result<()> {
         let columns = match (array.order, array.shape.as_slice()) {
             (Order::Transposed, &[_, columns]) => columns,
-            _ => {
-                let mut blocks = array.values.le_bytes();
-                return blocks.try_for_each(|block| self.bytes(&block));
-            }
+            _ => return self.bytes(&array.values.le_bytes()),
         };
         let rows = array.values.len() / columns.max(1);
         let row = |row| (0..columns).map(move |column| column * rows + row);
@@ -210,7 +207,7 @@ impl<W: Write> Emitter<'_, W> {
                 return Ok(());
             }
             let values = array.values.gather(block.into_iter());
-            values.le_bytes().try_for_each(|bytes| self.bytes(&bytes))?;
+            self.bytes(&values.le_bytes())?;
         }
     }
 
