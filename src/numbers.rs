@@ -78,11 +78,16 @@ impl Numbers {
 
     /// Decodes little-endian bytes; an incomplete number at the end is left out.
     pub fn from_le_bytes(dtype: Dtype, bytes: &[u8]) -> Self {
+        Self::from_le_parts(dtype, [bytes])
+    }
+
+    /// Decodes parts of whole numbers, one after another.
+    pub fn from_le_parts<'a>(dtype: Dtype, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         match dtype {
-            Dtype::F32 => Numbers::F32(decode(bytes, f32::from_le_bytes)),
-            Dtype::F64 => Numbers::F64(decode(bytes, f64::from_le_bytes)),
-            Dtype::F16 => Numbers::F16(decode(bytes, f16::from_le_bytes)),
-            Dtype::Bf16 => Numbers::Bf16(decode(bytes, bf16::from_le_bytes)),
+            Dtype::F32 => Numbers::F32(decode(parts, f32::from_le_bytes)),
+            Dtype::F64 => Numbers::F64(decode(parts, f64::from_le_bytes)),
+            Dtype::F16 => Numbers::F16(decode(parts, f16::from_le_bytes)),
+            Dtype::Bf16 => Numbers::Bf16(decode(parts, bf16::from_le_bytes)),
         }
     }
 
@@ -237,9 +242,20 @@ impl From<Vec<f32>> for Numbers {
     }
 }
 
-fn decode<T, const SIZE: usize>(bytes: &[u8], one: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
-    let (numbers, _) = bytes.as_chunks::<SIZE>();
-    numbers.iter().map(|&bytes| one(bytes)).collect()
+fn decode<'a, T, const SIZE: usize>(
+    parts: impl IntoIterator<Item = &'a [u8]>,
+    one: impl Fn([u8; SIZE]) -> T,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    let mut parts = parts.into_iter().peekable();
+    // Parts are mostly of one length.
+    let length = parts.peek().map_or(0, |part| part.len());
+    values.reserve(parts.size_hint().0 * length / SIZE);
+    for part in parts {
+        let (numbers, _) = part.as_chunks::<SIZE>();
+        values.extend(numbers.iter().map(|&bytes| one(bytes)));
+    }
+    values
 }
 
 #[cfg(test)]

@@ -78,17 +78,18 @@ impl Features {
     /// # Errors
     /// The file of them can no longer be read.
     pub fn read(&self, samples: &[usize]) -> Result<Numbers> {
-        let size = self.form.row_bytes();
-        let mut bytes = Vec::with_capacity(samples.len() * size);
-        match &self.rows {
+        let (size, kept_in) = (self.form.row_bytes(), self.form.kept_in);
+        let values = match &self.rows {
             Rows::Memory(rows) => {
-                for &sample in samples {
-                    bytes.extend_from_slice(&rows[sample * size..][..size]);
-                }
+                let row = |&sample: &usize| &rows[sample * size..][..size];
+                Numbers::from_le_parts(kept_in, samples.iter().map(row))
             }
-            Rows::File(entry) => entry.read(samples, &mut bytes)?,
-        }
-        let values = Numbers::from_le_bytes(self.form.kept_in, &bytes);
+            Rows::File(entry) => {
+                let mut bytes = Vec::with_capacity(samples.len() * size);
+                entry.read(samples, &mut bytes)?;
+                Numbers::from_le_bytes(kept_in, &bytes)
+            }
+        };
         Ok(values.to(self.form.dtype))
     }
 }
