@@ -1,5 +1,6 @@
 """The machine, the programs, and the tables of `run.py`."""
 
+import json
 import os
 import platform
 import re
@@ -55,10 +56,11 @@ def output(command: list[str]) -> str:
 
 
 def build(*arguments: str) -> Path:
-    """Builds a program of graft's and returns where it is."""
+    """Builds a program of graft's, the last of the arguments, and returns where it is."""
     command = ["cargo", *arguments, "--message-format=json-render-diagnostics"]
-    messages = output(command)
-    return Path(re.findall(r'"executable":"([^"]+)"', messages)[-1])
+    messages = map(json.loads, output(command).splitlines())
+    made = (one for one in messages if one.get("target", {}).get("name") == arguments[-1])
+    return Path([one["executable"] for one in made if one.get("executable")][-1])
 
 
 def table(headers: list[str], rows: list[list[str]]) -> None:

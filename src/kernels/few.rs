@@ -9,6 +9,9 @@ use super::wide::{LANES, Vector};
 
 /// Filters that a task has: their sums fill the registers.
 const FILTERS: usize = 3;
+/// Rows of an image that are summed up before they are added to the others: rounding errors grow with
+/// the terms that are added one after another.
+const BAND: usize = 16;
 /// More are no longer few.
 const MOST: usize = 4;
 
@@ -47,6 +50,7 @@ pub fn weight_gradient(
             let filters = dw.len() / shape.filter();
             // (channel, filter, row, column)
             let mut sums = vec![[0.0; LANES]; dw.len()];
+            let mut of_band = vec![[0.0; LANES]; filters * 9];
             for (image, planes) in planes.chunks_exact(shape.channels).enumerate() {
                 let first = image * shape.filters + block * FILTERS;
                 let errors = buffers.iter_mut().zip(first..first + filters);
@@ -54,8 +58,18 @@ pub fn weight_gradient(
                     passed(dy, output, plane * pixels..(plane + 1) * pixels, buffer)
                 });
                 let errors: Vec<&[f32]> = errors.collect();
-                for (plane, sums) in planes.iter().zip(sums.chunks_exact_mut(filters * 9)) {
-                    gather(layout, plane, &errors, width, sums);
+                for row in (0..pixels / width).step_by(BAND) {
+                    let of = row * width..pixels.min((row + BAND) * width);
+                    let errors: Vec<&[f32]> = errors.iter().map(|dy| &dy[of.clone()]).collect();
+                    for (plane, sums) in planes.iter().zip(sums.chunks_exact_mut(filters * 9)) {
+                        let plane = layout.below(plane, row * shape.stride);
+                        of_band.fill([0.0; LANES]);
+                        gather(layout, plane, &errors, width, &mut of_band);
+                        let lanes = sums.as_flattened_mut().iter_mut();
+                        lanes
+                            .zip(of_band.as_flattened())
+                            .for_each(|(sum, of_band)| *sum += of_band);
+                    }
                 }
             }
             for (nth, sums) in sums.into_iter().enumerate() {

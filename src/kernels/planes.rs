@@ -39,6 +39,11 @@ impl Layout {
         &buffer[row * width..][..width]
     }
 
+    /// The rows of a buffer from this one on.
+    pub fn below<'a>(&self, buffer: &'a [f32], row: usize) -> &'a [f32] {
+        &buffer[row * self.stride * self.phase..]
+    }
+
     /// Where a filter's column begins in a [`row`](Self::row).
     fn column(&self, column: usize) -> usize {
         column % self.stride * self.phase + column / self.stride

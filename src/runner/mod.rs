@@ -97,11 +97,13 @@ fn within(
     let prepared = {
         // One at a time: it takes all processors, and what the first one computes the others find.
         let _turn = shared.turn();
-        prepare::prepare(run, force, shared, reporter)?
+        rayon::scope(|_| prepare::prepare(run, force, shared, reporter))?
     };
+    // On a thread of the pool: between the many short operations of a step it shares out work at
+    // once, where a thread outside waits for the pool to wake up and wakes up for its end.
     match (prepared, pool) {
         (Prepared::Ended(outcome), _) => Ok(outcome),
-        (Prepared::Ready(training), None) => training.train(),
+        (Prepared::Ready(training), None) => rayon::scope(|_| training.train()),
         (Prepared::Ready(training), Some(pool)) => pool.install(|| training.train()),
     }
 }
