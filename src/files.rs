@@ -32,7 +32,8 @@ impl FileStamp {
     /// The same of a file that was opened for it.
     fn of_open(mut file: &File) -> io::Result<Self> {
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; 256 << 10];
+        // What is hashed is still in the cache of the core that read it.
+        let mut buffer = vec![0; 64 << 10];
         let mut bytes = 0;
         loop {
             let read = match file.read(&mut buffer) {
