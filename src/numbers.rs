@@ -1,7 +1,8 @@
 //! Values of tensors on the host, in the precision in which they are computed and stored.
 //!
 //! What flows between files ([`crate::source`]) and devices ([`crate::model`]): neither has to
-//! round what the other holds. It knows neither shapes nor devices.
+//! round what the other holds. It knows no devices, and of
+//! shapes only what permuting axes takes.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -197,6 +197,7 @@ fn gather_by<V: Vector, const FILTERS: usize, const KERNEL: usize>(
     width: usize,
     sums: &mut [[f32; LANES]],
 ) {
+    // Indexed by constants throughout: so the compiler keeps all of them in registers.
     let mut filters = [[[V::splat(0.0); KERNEL]; KERNEL]; FILTERS];
     for (nth, filter) in filters.iter_mut().enumerate() {
         for (row, cells) in filter.iter_mut().enumerate() {

@@ -97,15 +97,19 @@ fn within(
     let prepared = {
         // One at a time: it takes all processors, and what the first one computes the others find.
         let _turn = shared.turn();
-        rayon::scope(|_| prepare::prepare(run, force, shared, reporter))?
+        on_pool(|| prepare::prepare(run, force, shared, reporter))?
     };
-    // On a thread of the pool: between the many short operations of a step it shares out work at
-    // once, where a thread outside waits for the pool to wake up and wakes up for its end.
     match (prepared, pool) {
         (Prepared::Ended(outcome), _) => Ok(outcome),
-        (Prepared::Ready(training), None) => rayon::scope(|_| training.train()),
+        (Prepared::Ready(training), None) => on_pool(|| training.train()),
         (Prepared::Ready(training), Some(pool)) => pool.install(|| training.train()),
     }
+}
+
+/// Does `work` on a thread of the current pool: between the many short operations of a step it shares
+/// out work at once, where a thread outside waits for the pool to wake up and wakes up for its end.
+fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
 }
 
 /// Checks that the format of `save_path`, if there is one, is known and has a place for the model.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::on_pool;
 use super::prepare::{self, Prepared, Training};
 use super::shared::Shared;
 use super::watch::batch_row;
@@ -33,7 +34,7 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// Whatever keeps it from its start, or somebody asked for an end.
     pub fn open(run: &'a Run, shared: &Shared, reporter: &'a mut dyn Reporter) -> Result<Self> {
-        match prepare::prepare(run, false, shared, reporter)? {
+        match on_pool(|| prepare::prepare(run, false, shared, reporter))? {
             Prepared::Ready(training) => Ok(Self { training }),
             Prepared::Ended(_) => Err(Error::new("stopped before the replay began")),
         }
@@ -62,7 +63,7 @@ impl<'a> Replay<'a> {
         } = self.training.as_mut();
         let Inputs { train, test } = inputs;
         let mut stretch = Stretch::default();
-        trainer.train_until(epochs, train, Some(test), &mut stretch)?;
+        on_pool(|| trainer.train_until(epochs, train, Some(test), &mut stretch))?;
         Ok(stretch)
     }
 
@@ -75,8 +76,10 @@ impl<'a> Replay<'a> {
         let Training {
             trainer, inputs, ..
         } = self.training.as_mut();
-        trainer.set_weights(weights)?;
-        let evaluation = trainer.evaluate(&inputs.test)?;
+        let evaluation = on_pool(|| {
+            trainer.set_weights(weights)?;
+            trainer.evaluate(&inputs.test)
+        })?;
         Ok(write::output_rows(&evaluation, &inputs.test.data))
     }
 

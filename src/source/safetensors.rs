@@ -235,7 +235,7 @@ fn values(pieces: &Pieces, start: u64, info: &TensorInfo) -> Result<StoredData> 
     pieces.check(start, length)?;
     let count = length as usize / element.size();
     let order = ByteOrder::Little;
-    let numbers = match element.is_as_in_memory(order) && length.is_multiple_of(4) {
+    let numbers = match element.is_as_in_memory(order) {
         true => Element::read(count, |to| pieces.fill(start, to)),
         false => element.decode(order, count, |take: &mut dyn FnMut(&[u8])| {
             pieces.for_each_block(start, length, take)

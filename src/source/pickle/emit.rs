@@ -66,9 +66,6 @@ const RECONSTRUCT: &str = "numpy.core.multiarray\n_reconstruct\n";
 const NDARRAY: &str = "numpy\nndarray\n";
 const DTYPE: &str = "numpy\ndtype\n";
 
-/// Values that are reordered at a time.
-const BLOCK: usize = 1 << 14;
-
 impl<W: Write> Emitter<'_, W> {
     fn value(&mut self, value: &Value) -> Result<()> {
         match value {
@@ -194,20 +191,12 @@ impl<W: Write> Emitter<'_, W> {
     }
 
     fn data(&mut self, array: &Array) -> Result<()> {
-        let columns = match (array.order, array.shape.as_slice()) {
-            (Order::Transposed, &[_, columns]) => columns,
-            _ => return self.bytes(&array.values.le_bytes()),
-        };
-        let rows = array.values.len() / columns.max(1);
-        let row = |row| (0..columns).map(move |column| column * rows + row);
-        let mut places = (0..rows).flat_map(row);
-        loop {
-            let block: Vec<usize> = places.by_ref().take(BLOCK).collect();
-            if block.is_empty() {
-                return Ok(());
+        match (array.order, array.shape.as_slice()) {
+            (Order::Transposed, &[rows, columns]) => {
+                let values = array.values.permuted([1, 1, columns, rows], [0, 1, 3, 2]);
+                self.bytes(&values.le_bytes())
             }
-            let values = array.values.gather(block.into_iter());
-            self.bytes(&values.le_bytes())?;
+            _ => self.bytes(&array.values.le_bytes()),
         }
     }
 
